@@ -1,0 +1,108 @@
+"""Which split an image belongs to: a function of `split.seed` and its pixels, never of name or order.
+
+So exact copies cannot lie on both sides, and when the data grows no old image moves.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import UserError
+from pipeline.layout import Placed
+from pipeline.params import Split
+
+SPLITS = ("train", "val", "test")
+SEEDS_TRIED = 1000
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A file that is used nowhere, and why."""
+
+    file: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Positions of the records per split, in the order of their pixel hashes, and what was left out."""
+
+    positions: dict[str, list[int]]
+    quarantined: list[Quarantined]
+
+
+def position_of(pixel_hash: str, seed: int) -> float:
+    """Where an image falls in [0, 1): the first 53 bits of SHA-256 over seed and pixel hash, uniform."""
+    digest = hashlib.sha256(f"{seed}:{pixel_hash}".encode()).digest()
+    return (int.from_bytes(digest[:8]) >> 11) / 2**53
+
+
+def choose(pixel_hash: str, given: frozenset[str], params: Split) -> str:
+    """The split of an image whose data set already comes with the splits `given`.
+
+    What is missing is drawn from the training part, in proportion to the shares.
+    """
+    shares = {name: getattr(params, name) for name in SPLITS if name == "train" or name not in given}
+    left = position_of(pixel_hash, params.seed) * sum(shares.values())
+    for name, share in shares.items():
+        left -= share
+        if left < 0:
+            return name
+    return "train"
+
+
+def assign(records: Sequence[Placed], hashes: Sequence[str | None], params: Split) -> Assigned:
+    """Divides records by pixel hash; `None` stands for an unreadable file and is passed over.
+
+    Equal pixels under different labels are quarantined; a training image found again in a given val or
+    test part leaves training.
+
+    Raises:
+        UserError: a class has no image in some split; names a `split.seed` that works.
+    """
+    quarantined = _conflicts(records, hashes)
+    out = {item.file for item in quarantined}
+    usable = {i: digest for i, digest in enumerate(hashes) if digest is not None and records[i].file not in out}
+    given = frozenset(record.split for record in records if record.split)
+    held_out = {usable[i]: name for name in ("val", "test") for i in usable if records[i].split == name}
+    leaked = [i for i, digest in usable.items() if digest in held_out and records[i].split != held_out[digest]]
+    quarantined += [Quarantined(records[i].file, records[i].label, f"also in {held_out[usable[i]]}") for i in leaked]
+    kept = sorted(usable.keys() - set(leaked), key=lambda i: (usable[i], records[i].file))
+    chosen = {i: held_out.get(usable[i]) or choose(usable[i], given, params) for i in kept}
+    positions = {name: [i for i in kept if chosen[i] == name] for name in SPLITS}
+    drawn = [(records[i].label, usable[i]) for i in kept if records[i].split in (None, "train")]
+    _check_classes(records, positions, lambda: _remedy(drawn, given, params))
+    return Assigned(positions, sorted(quarantined, key=lambda item: item.file))
+
+
+def _conflicts(records: Sequence[Placed], hashes: Sequence[str | None]) -> list[Quarantined]:
+    labels: dict[str, set[str]] = defaultdict(set)
+    for record, digest in zip(records, hashes, strict=True):
+        if digest is not None:
+            labels[digest].add(record.label)
+    return [
+        Quarantined(record.file, record.label, f"equal pixels as {', '.join(sorted(labels[digest] - {record.label}))}")
+        for record, digest in zip(records, hashes, strict=True)
+        if digest is not None and len(labels[digest]) > 1
+    ]
+
+
+def _check_classes(records: Sequence[Placed], positions: dict[str, list[int]], remedy: Callable[[], str]) -> None:
+    classes = sorted({record.label for record in records})
+    for name, chosen in positions.items():
+        present = {records[i].label for i in chosen}
+        for label in classes:
+            if label not in present:
+                raise UserError(f"class {label!r} has no image in {name}: {remedy()}")
+
+
+def _remedy(drawn: Sequence[tuple[str, str]], given: frozenset[str], params: Split) -> str:
+    """Names a seed under which every class is in every drawn split; `drawn` holds (label, pixel hash)."""
+    wanted = {(label, name) for label, _ in drawn for name in SPLITS if name == "train" or name not in given}
+    for seed in range(SEEDS_TRIED):
+        trial = params.model_copy(update={"seed": seed})
+        if wanted <= {(label, choose(digest, given, trial)) for label, digest in drawn}:
+            return f"set split.seed to {seed}, or add images"
+    return f"no split.seed below {SEEDS_TRIED} helps, so add images of it"

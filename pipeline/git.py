@@ -1,0 +1,40 @@
+"""What git knows about the code that runs."""
+
+import subprocess
+from pathlib import Path
+
+# Files the pipeline itself writes; they are stored with each run, so they do not make the code "dirty".
+WRITTEN = ("dvc.lock", "params.yaml")
+
+
+def commit() -> str:
+    """The current commit, or "unknown"."""
+    return _git("rev-parse", "HEAD").strip() or "unknown"
+
+
+def branch() -> str:
+    """The current branch, or "detached"."""
+    return _git("symbolic-ref", "--short", "-q", "HEAD").strip() or "detached"
+
+
+def changed_files() -> list[str]:
+    """Changed, staged and untracked files (not ignored ones) but those the pipeline writes."""
+    lines = _git("status", "--porcelain", "--untracked-files=all", "-z").split("\0")
+    return sorted(line[3:] for line in lines if len(line) > 3 and line[3:] not in WRITTEN)
+
+
+def code_diff() -> str:
+    """The difference to the commit, new files included."""
+    changed = _git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", ".", *(f":!{name}" for name in WRITTEN))
+    untracked = _git("ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    return changed + "".join(
+        _git("diff", "--no-color", "--no-index", "--", "/dev/null", name) for name in untracked if name
+    )
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=Path.cwd(), capture_output=True, timeout=60, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace")

@@ -1,0 +1,68 @@
+"""From packed arrays to batches: the order is a function of seed and epoch, so a resume is exact.
+
+Only the rows of a batch are copied; the array itself stays on disk, so memory does not grow with it.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.augment import augment, is_on
+from pipeline.packed import Packed
+from pipeline.params import Augment
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+READY_BATCHES = 4  # prepared ahead of the network
+
+
+def num_batches(count: int, batch_size: int) -> int:
+    """Batches per epoch; the last may be smaller."""
+    return -(-count // batch_size)
+
+
+def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, params: Augment) -> "tf.data.Dataset":
+    """The batches of all `epochs`, one after another, each epoch in its own order.
+
+    Returns:
+        A data set of (uint8 (count, height, width, channels), int32 (count,)).
+    """
+    import tensorflow as tf
+
+    count, steps = len(split), num_batches(len(split), batch_size)
+
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), (seed, epoch))
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return batches.enumerate(start=epoch * steps)
+
+    def changed(number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return augment(images, (np.int64(seed), number), params), labels
+
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
+    batches = batches.map(lambda number, rows: (number, *_gather(split, rows)))
+    if is_on(params):
+        batches = batches.map(changed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    else:
+        batches = batches.map(lambda number, images, labels: (images, labels))
+    return batches.prefetch(READY_BATCHES)
+
+
+def plain_batches(split: Packed, batch_size: int) -> "tf.data.Dataset":
+    """Every image once, in order, unchanged."""
+    import tensorflow as tf
+
+    rows = tf.data.Dataset.range(len(split)).batch(batch_size)
+    return rows.map(lambda batch: _gather(split, batch)).prefetch(READY_BATCHES)
+
+
+def _gather(split: Packed, rows: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+    import tensorflow as tf
+
+    def copy(wanted: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        return split.images[wanted], split.labels[wanted]
+
+    images, labels = tf.numpy_function(copy, [rows], (tf.uint8, tf.int32), stateful=False)
+    return tf.ensure_shape(images, (None, *split.images.shape[1:])), tf.ensure_shape(labels, (None,))

@@ -1,0 +1,1 @@
+"""What a person or a clock starts around the four stages."""

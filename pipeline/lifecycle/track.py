@@ -1,0 +1,69 @@
+"""`reprolens track`: completes MLflow runs from journals and from what DVC restored; can be repeated."""
+
+from pathlib import Path
+
+from pipeline import params_file, paths, record, tracking
+from pipeline.completion import complete
+from pipeline.errors import UserError
+from pipeline.files import file_digest
+from pipeline.journal import Journal, all_journals, open_journal
+
+
+def track() -> list[str]:
+    """Completes every run of this checkout that MLflow does not have whole.
+
+    Returns:
+        The names of the runs it worked on.
+
+    Raises:
+        UserError: the tracking server is away.
+    """
+    current = _current()
+    waiting = [journal for journal in all_journals() if _is_waiting(journal)]
+    if current and current.run_key not in {journal.run_key for journal in waiting}:
+        waiting.append(current)
+    try:
+        client = tracking.connect()
+        with tracking.reachable():
+            for journal in waiting:
+                complete(client, journal, _model_of(journal))
+            tracking.close_dead_runs(client)
+    except tracking.Away as error:
+        raise UserError(
+            f"MLflow at {tracking.tracking_uri()} is away ({error}). Start it, then run this again"
+        ) from error
+    return [journal.events("start")[-1]["name"] for journal in waiting]
+
+
+def _current() -> Journal | None:
+    """The journal of the run whose outs lie in the workspace, made from them where there is none."""
+    if not paths.RUN_KEY.exists() or not paths.MODEL.exists():
+        return None
+    journal = open_journal(paths.RUN_KEY.read_text(encoding="utf-8").strip())
+    if not journal.events("start"):
+        record.rebuild(journal, params_file.load(paths.PARAMS))
+    if paths.METRICS.exists():
+        _add_evaluation(journal)
+    return journal
+
+
+def _add_evaluation(journal: Journal) -> None:
+    metrics = record.test_metrics(params_file.read_yaml(paths.METRICS))
+    if (journal.last("test") or {}).get("metrics") != metrics:
+        journal.write("test", metrics=metrics)
+    record.keep_evaluation(journal)
+
+
+def _is_waiting(journal: Journal) -> bool:
+    """Whether MLflow may miss something of a run; one that trains right now is left to itself."""
+    starts, end = journal.events("start"), journal.last("end")
+    if not starts or (tracking.process_lives(starts[-1]["pid"]) and not end):
+        return False
+    return journal.warned.exists() or journal.artifacts.exists() or journal.model.exists()
+
+
+def _model_of(journal: Journal) -> Path | None:
+    """The trained model, if it is at hand: kept with the journal, or the one in the workspace."""
+    made = (journal.last("model") or {}).get("tags", {}).get("reprolens.model")
+    places = (journal.model, paths.MODEL)
+    return next((place for place in places if place.exists() and file_digest(place, "md5") == made), None)

@@ -1,0 +1,121 @@
+"""`reprolens use`: writes a preset into `params.yaml`, so that what is in that file is what runs."""
+
+import difflib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import params_file, paths
+from pipeline.errors import UserError, os_errors
+from pipeline.files import write_text
+
+BASE = "base"
+NOTHING_TO_WATCH = "pipeline/sources.py"  # a data set with checksums changes only with the code that fetches it
+
+
+def presets(folder: Path) -> list[str]:
+    """The names one can use."""
+    return sorted(file.stem for file in folder.glob("*.yaml") if file.stem != BASE)
+
+
+def compose(folder: Path, name: str, overrides: Sequence[str]) -> str:
+    """The text of `params.yaml`: base, overlay and `key=value` overrides, comments and order of base kept.
+
+    Raises:
+        UserError: no such preset or key, a bad value, or a data folder that is not there.
+    """
+    from ruamel.yaml import YAML
+
+    if name not in presets(folder):
+        close = difflib.get_close_matches(name, presets(folder), n=1)
+        hint = f"did you mean `{close[0]}`? There are" if close else "there are"
+        raise UserError(f"no preset `{name}`: {hint} {', '.join(presets(folder))}")
+    yaml = YAML()
+    yaml.width = 120
+    values = yaml.load((folder / f"{BASE}.yaml").read_text(encoding="utf-8"))
+    _merge(values, params_file.flatten(params_file.read_yaml(folder / f"{name}.yaml")))
+    _merge(values, _parse(overrides))
+    _watch(values)
+    params_file.parse(_plain(values), f"preset {name}")
+    text = io.StringIO()
+    yaml.dump(values, text)
+    return text.getvalue()
+
+
+def use(name: str, overrides: Sequence[str]) -> str:
+    """Writes `params.yaml` and returns the difference to what it was."""
+    text = compose(paths.PRESETS, name, overrides)
+    before = paths.PARAMS.read_text(encoding="utf-8") if paths.PARAMS.exists() else ""
+    with os_errors("cannot write params.yaml", paths.PARAMS):
+        write_text(paths.PARAMS, text)
+    lines = difflib.unified_diff(before.splitlines(), text.splitlines(), "before", "params.yaml", n=0, lineterm="")
+    return "\n".join(lines)
+
+
+def check() -> None:
+    """Checks `params.yaml` and that the data it names is there.
+
+    Raises:
+        UserError: the first thing that is wrong.
+    """
+    params = params_file.load(paths.PARAMS)
+    _must_exist(params.dataset.watch)
+
+
+def _parse(overrides: Sequence[str]) -> dict[str, Any]:
+    from ruamel.yaml import YAML, YAMLError
+
+    values: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise UserError(f"{override!r} is not key=value, as in train.epochs=5")
+        try:
+            values[key] = YAML(typ="safe").load(text) if text else ""
+        except YAMLError as error:
+            raise UserError(f"{key}: {text!r} is not a value") from error
+    return values
+
+
+def _merge(values: Any, changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        section, _, key = name.partition(".")
+        if key not in values.get(section, {}):
+            raise UserError(params_file.unknown_key(name))
+        values[section][key] = _like(values[section][key], value)
+
+
+def _like(before: Any, value: Any) -> Any:
+    """A whole number where a broken one stands is meant as such; lists stay on one line."""
+    if isinstance(before, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, list):
+        from ruamel.yaml.comments import CommentedSeq
+
+        sequence = CommentedSeq(value)
+        sequence.fa.set_flow_style()
+        return sequence
+    return value
+
+
+def _watch(values: Any) -> None:
+    dataset = values["dataset"]
+    if dataset["name"] != "folder":
+        dataset["watch"] = NOTHING_TO_WATCH
+        return
+    dataset["path"] = str(Path(str(dataset["path"])).expanduser()) if dataset["path"] else ""
+    dataset["watch"] = dataset["path"]
+    if dataset["path"]:
+        _must_exist(dataset["path"])
+
+
+def _must_exist(place: str) -> None:
+    if not Path(place).exists():
+        raise UserError(f"dataset.path {place!r} does not exist: give a folder of class folders or an archive of one")
+
+
+def _plain(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {str(key): _plain(value) for key, value in values.items()}
+    return [_plain(value) for value in values] if isinstance(values, list) else values

@@ -1,0 +1,76 @@
+"""From `model` params to a Keras network; knows no tuner, tracker or path."""
+
+import io
+from typing import TYPE_CHECKING
+
+from pipeline.params import Model, convolutions, per_block
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_model(params: Model, shape: tuple[int, int, int], num_classes: int, seed: int) -> "keras.Model":
+    """The network of `params`, from uint8 pixels to class probabilities; rescaling is part of it.
+
+    Args:
+        shape: (height, width, channels) of one image.
+        seed: of the initial weights and of dropout.
+
+    Returns:
+        An uncompiled model: uint8 (count, *shape) -> float32 (count, num_classes), rows add up to 1.
+        Layers are named by what they are and where they stand, so that equal networks are equal bytes.
+    """
+    import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(shape, dtype="uint8", name="pixels")
+    hidden = keras.layers.Rescaling(1 / 255 if params.rescale else 1.0, name="rescale")(inputs)
+    hidden = _convolution_blocks(hidden, params, seed)
+    hidden = keras.layers.Flatten(name="flatten")(hidden)
+    rates = per_block(params.dense_dropout, len(params.dense))
+    for number, (units, rate) in enumerate(zip(params.dense, rates, strict=True), start=1):
+        hidden = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(hidden)
+        hidden = _dropout(hidden, rate, f"dense_{number}_dropout", seed + 1000 + number)
+    outputs = keras.layers.Dense(num_classes, activation="softmax", name="probabilities")(hidden)
+    return keras.Model(inputs, outputs, name="classifier")
+
+
+def _convolution_blocks(hidden: "keras.KerasTensor", params: Model, seed: int) -> "keras.KerasTensor":
+    import keras
+
+    count = len(params.filters)
+    kernels, pools, rates = (per_block(value, count) for value in (params.kernel, params.pool, params.dropout))
+    for block, layers in enumerate(convolutions(params)):
+        for number, (filters, padding) in enumerate(layers, start=1):
+            name = f"block_{block + 1}_conv_{number}"
+            hidden = _convolution(hidden, filters, int(kernels[block]), padding, params.batch_norm, name)
+        if pools[block] > 1:
+            hidden = keras.layers.MaxPooling2D(int(pools[block]), name=f"block_{block + 1}_pool")(hidden)
+        hidden = _dropout(hidden, rates[block], f"block_{block + 1}_dropout", seed + 1 + block)
+    return hidden
+
+
+def _convolution(
+    hidden: "keras.KerasTensor", filters: int, kernel: int, padding: str, batch_norm: bool, name: str
+) -> "keras.KerasTensor":
+    import keras
+
+    if not batch_norm:
+        return keras.layers.Conv2D(filters, kernel, padding=padding, activation="relu", name=name)(hidden)
+    hidden = keras.layers.Conv2D(filters, kernel, padding=padding, use_bias=False, name=name)(hidden)
+    hidden = keras.layers.BatchNormalization(name=f"{name}_norm")(hidden)
+    return keras.layers.ReLU(name=f"{name}_relu")(hidden)
+
+
+def _dropout(hidden: "keras.KerasTensor", rate: float, name: str, seed: int) -> "keras.KerasTensor":
+    import keras
+
+    return keras.layers.Dropout(rate, seed=seed, name=name)(hidden) if rate else hidden
+
+
+def summary(model: "keras.Model") -> str:
+    """The table of layers, output shapes and parameter counts, 78 characters wide."""
+    text = io.StringIO()
+    model.summary(line_length=78, print_fn=lambda line, **_: text.write(f"{line}\n"))
+    return text.getvalue()

@@ -1,0 +1,190 @@
+"""The schema of `params.yaml`: bounds live here, values only in YAML.
+
+One frozen model per section; a parameter keeps one dotted name (`model.dropout`) from YAML over the
+schema to MLflow. `params_file` reads the file and turns what is wrong into one line.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+Pool = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+PadMode = Literal["same", "valid"]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: unknown keys and loosely typed values are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Dataset(Section):
+    """Where the images come from."""
+
+    name: Literal["digits", "mnist", "folder"]
+    path: str  # of `folder`: a folder of class folders, or a zip, tar.gz, tar.xz of one; else empty
+    mirror: str  # a folder or address that replaces the official host; bytes are verified all the same
+    watch: str  # what DVC watches for new data; `reprolens use` sets it
+
+    @model_validator(mode="after")
+    def _path_is_given(self) -> Self:
+        if self.name == "folder" and not self.path:
+            raise ValueError("dataset.path is empty: run `reprolens use folder dataset.path=YOUR_FOLDER`")
+        if self.name == "folder" and self.watch != self.path:
+            raise ValueError(f"dataset.watch is {self.watch!r} but must equal dataset.path for `folder`: {self.path!r}")
+        return self
+
+
+class Image(Section):
+    """What every picture becomes: `size` is height and width in pixels."""
+
+    size: tuple[Side, Side]
+    channels: Literal[1, 3]
+
+
+class Split(Section):
+    """How images are divided. The three shares hold in expectation and add up to 1."""
+
+    seed: Seed
+    train: Share
+    val: Share
+    test: Share
+    max_unreadable: Share  # of all files; more than that stops the stage
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> Self:
+        total = self.train + self.val + self.test
+        shares = f"split.train {self.train} + split.val {self.val} + split.test {self.test}"
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"{shares} = {total:g}, but must add up to 1")
+        for name in ("train", "val", "test"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"split.{name} is 0, which leaves no {name} data: give it a share, as in 0.15")
+        return self
+
+
+class Model(Section):
+    """A convolutional network. A single value holds for every block, a list gives one per block.
+
+    A block is its convolutions (one filter count, or a list for several), pooling, dropout.
+    """
+
+    filters: tuple[Count | tuple[Count, ...], ...]
+    kernel: Count | tuple[Count, ...]
+    padding: PadMode | tuple[PadMode | tuple[PadMode, ...], ...]
+    pool: Pool | tuple[Pool, ...]  # 1: no pooling
+    dropout: Rate | tuple[Rate, ...]
+    batch_norm: bool
+    dense: tuple[Count, ...]
+    dense_dropout: Rate | tuple[Rate, ...]
+    rescale: bool
+
+    @model_validator(mode="after")
+    def _lists_fit(self) -> Self:
+        for key, values, count, what in (
+            ("kernel", self.kernel, len(self.filters), "model.filters"),
+            ("padding", self.padding, len(self.filters), "model.filters"),
+            ("pool", self.pool, len(self.filters), "model.filters"),
+            ("dropout", self.dropout, len(self.filters), "model.filters"),
+            ("dense_dropout", self.dense_dropout, len(self.dense), "model.dense"),
+        ):
+            if isinstance(values, tuple) and len(values) != count:
+                raise ValueError(
+                    f"model.{key} has {len(values)} values for {count} in {what}: give one value, or {count}"
+                )
+        return self
+
+
+class Augment(Section):
+    """Random changes of training images; 0 or false is off. Shifts, zoom and cutout are shares of the side."""
+
+    flip_horizontal: bool
+    flip_vertical: bool
+    rotation: Annotated[float, Field(ge=0, le=180)]  # degrees, either way
+    shift_height: Rate
+    shift_width: Rate
+    zoom: Rate
+    contrast: Rate
+    brightness: Rate
+    cutout: Rate
+
+
+class Train(Section):
+    """How the network is trained."""
+
+    seed: Seed
+    epochs: Count
+    batch_size: Count
+    optimizer: Literal["sgd", "adam", "adamw"]
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
+    schedule: Literal["constant", "cosine", "one-cycle"]
+    momentum: Rate  # sgd only
+    weight_decay: Rate  # adamw only, decoupled
+    label_smoothing: Rate
+    class_weights: Literal["none", "balanced"]
+    monitor: Literal["val_loss", "val_accuracy"]  # decides which epoch's weights are kept
+    patience: Annotated[int, Field(ge=0, le=100_000)]  # epochs without gain before stopping; 0: never
+    threads: Annotated[int, Field(ge=1, le=1024)]
+
+
+class Evaluate(Section):
+    """How the test numbers are made."""
+
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)]  # resamples per interval
+    seed: Seed
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    dataset: Dataset
+    image: Image
+    split: Split
+    model: Model
+    augment: Augment
+    train: Train
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _network_fits_image(self) -> Self:
+        block_sizes(self.model, self.image.size)
+        return self
+
+
+def per_block(value: Any, count: int) -> tuple[Any, ...]:
+    """One value per block: a single value is repeated `count` times."""
+    return value if isinstance(value, tuple) else (value,) * count
+
+
+def convolutions(model: Model) -> list[list[tuple[int, PadMode]]]:
+    """(filters, padding) of every convolution, block by block."""
+    blocks: list[list[tuple[int, PadMode]]] = []
+    for filters, padding in zip(model.filters, per_block(model.padding, len(model.filters)), strict=True):
+        counts = filters if isinstance(filters, tuple) else (filters,)
+        paddings = per_block(padding, len(counts))
+        if len(paddings) != len(counts):
+            raise ValueError(f"model.padding {list(paddings)} does not fit the block's filters {list(counts)}")
+        blocks.append(list(zip(counts, paddings, strict=True)))
+    return blocks
+
+
+def block_sizes(model: Model, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Height and width after each block; raises where a block would leave nothing."""
+    count, sizes, side = len(model.filters), [], min(size)
+    height, width = size
+    kernels, pools = per_block(model.kernel, count), per_block(model.pool, count)
+    for block, (layers, kernel, pool) in enumerate(zip(convolutions(model), kernels, pools, strict=True), start=1):
+        shrink = sum(kernel - 1 for _, padding in layers if padding == "valid")
+        height, width = (height - shrink) // pool, (width - shrink) // pool
+        if min(height, width) < 1:
+            raise ValueError(
+                f"image.size {list(size)} is smaller than the network needs: nothing is left of {side} pixels after "
+                f"block {block} of model.filters. Use larger images, fewer blocks, or a smaller model.pool"
+            )
+        sizes.append((height, width))
+    return sizes

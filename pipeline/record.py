@@ -1,0 +1,117 @@
+"""What a run is called and what it leads back to: assembled once at its start, for journal and MLflow."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import git, params_file, paths
+from pipeline.context import provenance_tags
+from pipeline.files import file_digest
+from pipeline.journal import Journal
+from pipeline.params import Params
+
+PICTURES = ("curves.png", "confusion.png", "reliability.png", "mistakes.png")
+
+
+def start_facts(params: Params) -> dict[str, Any]:
+    """Everything that `live.Live.start` wants to know about a run of these params."""
+    hashes = locked_hashes()
+    tags = provenance_tags() | {
+        "reprolens.threads": params.train.threads,
+        "reprolens.package_lock": file_digest(paths.PACKAGE_LOCK, "md5"),
+        "reprolens.data": hashes.get(paths.RAW, "unknown"),
+        "reprolens.split.train": hashes.get(paths.TRAIN, "unknown"),
+        "reprolens.split.val": hashes.get(paths.VAL, "unknown"),
+        "reprolens.split.test": hashes.get(paths.TEST, "unknown"),
+    }
+    return {
+        "experiment": experiment_name(params),
+        "name": run_name(params),
+        "params": params_file.flatten(params.model_dump(mode="json")),
+        "tags": tags,
+        "inputs": [
+            {"name": f"{experiment_name(params)}-{context}", "context": context, "source": str(path), "digest": digest}
+            for context, path in (("training", paths.TRAIN), ("validation", paths.VAL), ("testing", paths.TEST))
+            if (digest := hashes.get(path))
+        ],
+    }
+
+
+def experiment_name(params: Params) -> str:
+    """One experiment per data set; a folder is called by its own name."""
+    if params.dataset.name != "folder":
+        return params.dataset.name
+    return Path(params.dataset.path).name.split(".")[0] or "folder"
+
+
+def run_name(params: Params) -> str:
+    """A name one can tell runs apart by, as in `conv 32-64 dense 128, adamw 0.001 one-cycle, 20 epochs, seed 0`."""
+    filters = "-".join(
+        "+".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in params.model.filters
+    )
+    dense = "-".join(str(units) for units in params.model.dense)
+    network = " ".join(([f"conv {filters}"] if filters else []) + ([f"dense {dense}"] if dense else [])) or "linear"
+    how = f"{params.train.optimizer} {params.train.learning_rate:g} {params.train.schedule}"
+    return f"{network}, {how}, {params.train.epochs} epochs, seed {params.train.seed}"
+
+
+def locked_hashes() -> dict[Path, str]:
+    """The MD5 that `dvc.lock` holds for every out (`....dir` for folders); empty where there is no lock."""
+    if not paths.GRAPH_LOCK.exists():
+        return {}
+    stages = params_file.read_yaml(paths.GRAPH_LOCK).get("stages", {})
+    return {Path(out["path"]): out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def keep_origin(journal: Journal) -> None:
+    """Keeps what makes the run again: params and the difference of the code to its commit."""
+    journal.keep({"params.yaml": paths.PARAMS})
+    journal.keep_text("code.diff", git.code_diff())
+
+
+def keep_training(journal: Journal) -> None:
+    """Keeps what `train` made, except the model."""
+    journal.keep({"history.csv": paths.HISTORY, "model_summary.txt": paths.SUMMARY})
+
+
+def keep_evaluation(journal: Journal) -> None:
+    """Keeps what `evaluate` and `split` made, and the lock."""
+    pictures = {f"pictures/{name}": paths.EVALUATE_REPORT / name for name in PICTURES}
+    data = {f"data/{name}": paths.SPLIT_REPORT / name for name in ("samples.png", "class_counts.png", "quarantine.csv")}
+    tables = {
+        "predictions.csv": paths.PREDICTIONS,
+        "per_class.csv": paths.EVALUATE_REPORT / "per_class.csv",
+        "confusion.csv": paths.EVALUATE_REPORT / "confusion.csv",
+        "metrics.json": paths.METRICS,
+        "dvc.lock": paths.GRAPH_LOCK,
+    }
+    journal.keep(pictures | data | tables)
+
+
+def model_tags(model: Path) -> dict[str, str]:
+    """The model's hash, as `dvc.lock` has it."""
+    return {"reprolens.model": file_digest(model, "md5")}
+
+
+def test_metrics(metrics: dict[str, Any]) -> dict[str, float]:
+    """The metrics as MLflow gets them: `test/accuracy`, `test/accuracy_low`..."""
+    named = {f"test/{name}": float(value) for name, value in metrics.items() if name != "interval"}
+    for name, interval in metrics["interval"].items():
+        named |= {f"test/{name}_{bound}": value for bound, value in interval.items()}
+    return named
+
+
+def rebuild(journal: Journal, params: Params) -> None:
+    """Writes the journal of a training that DVC restored from its cache, from its outs; times are unknown."""
+    import pandas as pd
+
+    from pipeline.tracking import process_mark
+
+    facts = start_facts(params)
+    facts["tags"]["reprolens.restored"] = "yes"
+    journal.write("start", pid=process_mark(), **facts)
+    for row in pd.read_csv(paths.HISTORY).to_dict("records"):
+        journal.write("epoch", row=row, seconds=None)
+    journal.write("model", tags=model_tags(paths.MODEL))
+    journal.write("end", status="FINISHED")
+    keep_origin(journal)
+    keep_training(journal)

@@ -1,0 +1,1 @@
+"""What DVC runs, one module per stage: a pure function with a thin `main`."""

@@ -1,0 +1,253 @@
+"""MLflow runs, as a projection of journals: whatever is missing is added, so that it can be repeated.
+
+One run key, one run: a resumed, forced or restored training reopens its run. If the server is away,
+the run is completed later by `reprolens track`. Only this module and `tracked_model` import MLflow.
+"""
+
+import logging
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from pipeline import machine, paths
+from pipeline.errors import one_line
+from pipeline.journal import Event, Journal, Status
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+KEY_TAG = "reprolens.run_key"
+PID_TAG = "reprolens.pid"
+HOST_TAG = "reprolens.host"
+TEST_STEP = 0
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+class Away(Exception):
+    """The tracking server cannot be reached, or refuses; the message says why."""
+
+
+def tracking_uri() -> str:
+    """`MLFLOW_TRACKING_URI`, else the SQLite file of this checkout, absolute."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.tracking_store().resolve() / 'mlflow.db'}"
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turns everything that a tracking server can fail with into `Away`."""
+    import requests
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
+        reason = "host unreachable or cut off" if "Max retries" in str(error) else one_line(error)[:200]
+        raise Away(reason) from error
+
+
+def connect() -> "MlflowClient":
+    """A client of the tracking server, or of the local store, which is created where it is missing.
+
+    Raises:
+        Away: it cannot be reached.
+    """
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SQLAlchemy and pandas deprecations inside MLflow
+        import mlflow
+        from filelock import FileLock
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        with reachable():
+            if not tracking_uri().startswith("sqlite:"):
+                client = mlflow.MlflowClient(tracking_uri())
+                client.search_experiments(max_results=1)
+                return client
+            paths.tracking_store().mkdir(parents=True, exist_ok=True)
+            with FileLock(paths.tracking_store() / ".lock"):  # two first users would both make the tables
+                client = mlflow.MlflowClient(tracking_uri())
+                client.search_experiments(max_results=1)
+            return client
+
+
+def find_run(client: "MlflowClient", run_key: str) -> "Run | None":
+    """The run of a run key, in whichever experiment it is."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.`{KEY_TAG}` = '{run_key}'", max_results=1)
+    return found[0] if found else None
+
+
+def begin(client: "MlflowClient", journal: Journal) -> str:
+    """Finds or creates the run of a journal and gives it its params, tags and data sets; returns its id."""
+    from mlflow.entities import Param, RunTag
+
+    start = journal.events("start")[-1]
+    run = find_run(client, journal.run_key) or _create(client, journal, start)
+    have = run.data.params
+    params = [Param(name, str(value)) for name, value in start["params"].items() if name not in have]
+    tags = [RunTag(name, str(value)) for name, value in _tags(journal, start).items()]
+    client.log_batch(run.info.run_id, params=params, tags=tags)
+    _log_inputs(client, run, start["inputs"])
+    return str(run.info.run_id)
+
+
+def _create(client: "MlflowClient", journal: Journal, start: Event) -> "Run":
+    first = journal.events("start")[0]
+    return client.create_run(
+        _experiment(client, start["experiment"]),
+        start_time=first["time"],
+        run_name=start["name"],
+        tags={KEY_TAG: journal.run_key},
+    )
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    local = tracking_uri().startswith("sqlite:")
+    place = (paths.tracking_store().resolve() / "artifacts").as_uri() if local else None
+    try:
+        return str(client.create_experiment(name, artifact_location=place))
+    except MlflowException:  # another process was first
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def _tags(journal: Journal, start: Event) -> dict[str, Any]:
+    model = (journal.last("model") or {}).get("tags", {})
+    return {KEY_TAG: journal.run_key, PID_TAG: start["pid"], **start["tags"], **model}
+
+
+def _log_inputs(client: "MlflowClient", run: "Run", inputs: list[dict[str, str]]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    have = {item.dataset.name for item in run.inputs.dataset_inputs} if run.inputs else set()
+    missing = [
+        DatasetInput(
+            Dataset(item["name"], item["digest"], "local", item["source"]),
+            [InputTag("mlflow.data.context", item["context"])],
+        )
+        for item in inputs
+        if item["name"] not in have
+    ]
+    if missing:
+        client.log_inputs(run.info.run_id, missing)
+
+
+def log_epochs(client: "MlflowClient", run_id: str, events: list[Event]) -> None:
+    """Adds the epochs that the run does not have yet, at step = epoch, with the time they really had."""
+    from mlflow.entities import Metric
+
+    if not events:
+        return
+    have = {point.step for point in client.get_metric_history(run_id, "train/loss")}
+    points = [
+        Metric(name, value, event["time"], int(event["row"]["epoch"]))
+        for event in events
+        if event["row"]["epoch"] not in have
+        for name, value in epoch_metrics(event).items()
+    ]
+    for start in range(0, len(points), 1000):  # MLflow's limit per call
+        client.log_batch(run_id, metrics=points[start : start + 1000])
+
+
+def epoch_metrics(event: Event) -> dict[str, float]:
+    """An epoch's numbers under the names they have in MLflow: `train/loss`, `val/accuracy`..."""
+    row = {name: value for name, value in event["row"].items() if name != "epoch"}
+    named = {f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}": value for name, value in row.items()}
+    return named | ({"seconds_per_epoch": event["seconds"]} if event.get("seconds") else {})
+
+
+def log_test(client: "MlflowClient", run_id: str, metrics: dict[str, float], when: int) -> None:
+    """Sets the test metrics; a value that is there already is not logged again."""
+    from mlflow.entities import Metric
+
+    have = client.get_run(run_id).data.metrics
+    points = [Metric(name, value, when, TEST_STEP) for name, value in metrics.items() if have.get(name) != value]
+    client.log_batch(run_id, metrics=points)
+
+
+def upload(client: "MlflowClient", run_id: str, journal: Journal) -> None:
+    """Uploads the files that the journal keeps for MLflow, then lets go of them."""
+    if journal.artifacts.exists():
+        client.log_artifacts(run_id, str(journal.artifacts))
+        shutil.rmtree(journal.artifacts)
+
+
+def set_status(client: "MlflowClient", run_id: str, status: Status | None, when: int | None = None) -> None:
+    """Ends a run, or with None opens it again."""
+    if status is None:
+        client.update_run(run_id, status="RUNNING")
+    else:
+        client.set_terminated(run_id, status, when)
+
+
+def close_dead_runs(client: "MlflowClient") -> int:
+    """Ends runs as KILLED that say "running" but whose process on this machine is gone; returns how many."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    running = client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000)
+    dead = [
+        run
+        for run in running
+        if run.data.tags.get(HOST_TAG) == machine.host() and not process_lives(run.data.tags.get(PID_TAG, ""))
+    ]
+    for run in dead:
+        set_status(client, run.info.run_id, "KILLED")
+    return len(dead)
+
+
+def process_mark() -> str:
+    """This process, told apart from a later one with the same number by the time it started."""
+    process = psutil.Process()
+    return f"{process.pid}@{process.create_time():.2f}"
+
+
+def process_lives(mark: str) -> bool:
+    """Whether the process that gave this `process_mark` still runs."""
+    pid, _, began = mark.partition("@")
+    if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        return process.status() != psutil.STATUS_ZOMBIE and f"{process.create_time():.2f}" == began
+    except psutil.Error:
+        return False
+
+
+def warn_once(journal: Journal, error: Away) -> None:
+    """One warning per run, however many calls fail: the next stage of the same run stays quiet."""
+    if not journal.warned.exists():
+        journal.folder.mkdir(parents=True, exist_ok=True)
+        journal.warned.touch()
+        print(
+            f"warning: MLflow at {tracking_uri()} is away ({error}); the work goes on. "
+            "Run `reprolens track` once it is back",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def local_store_file() -> Path:
+    """The SQLite file of the local store."""
+    return paths.tracking_store() / "mlflow.db"
