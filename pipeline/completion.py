@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import tracked_model, tracking
+from pipeline import machine, tracked_model, tracking
 from pipeline.journal import Journal
 
 if TYPE_CHECKING:
@@ -36,6 +36,6 @@ def _set_status(client: "MlflowClient", run_id: str, journal: Journal) -> None:
     start, end = journal.events("start")[-1], journal.last("end")
     if end and end["time"] >= start["time"]:
         tracking.set_status(client, run_id, end["status"], end["time"])
-    elif not tracking.process_lives(start["pid"]):
+    elif not machine.process_lives(start["pid"]):
         last = (journal.epochs() or [start])[-1]
         tracking.set_status(client, run_id, "KILLED", last["time"])

@@ -15,7 +15,7 @@ def replacing(target: Path) -> Iterator[Path]:
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield beside
-        os.replace(beside, target)
+        beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -30,7 +30,7 @@ def replacing_folder(target: Path) -> Iterator[Path]:
     try:
         yield beside
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(beside, target)
+        beside.replace(target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from pipeline import tracking
+from pipeline import machine, tracking
 from pipeline.checkpoint import Row
 from pipeline.journal import Event, Journal, Status
 
@@ -49,7 +49,7 @@ class Live:
 
     def start(self, **facts: Any) -> None:
         """Opens the run; see `journal` for the facts."""
-        self.journal.write("start", pid=tracking.process_mark(), **facts)
+        self.journal.write("start", pid=machine.process_mark(), **facts)
         self.connect()
         self.attempt(lambda client, run_id: tracking.set_status(client, run_id, None))
         self.attempt(lambda client, run_id: tracking.close_dead_runs(client))
@@ -99,7 +99,7 @@ def _start_watcher(live: Live) -> "subprocess.Popen[bytes] | None":
     """A process in a session of its own that closes the run should this process vanish."""
     if live.client is None:
         return None
-    command = [sys.executable, "-m", "pipeline.watcher", live.journal.run_key, tracking.process_mark()]
+    command = [sys.executable, "-m", "pipeline.watcher", live.journal.run_key, machine.process_mark()]
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

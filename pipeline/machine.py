@@ -5,6 +5,8 @@ import platform
 import socket
 from importlib import metadata
 
+import psutil
+
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "mlflow", "dvc", "optuna", "pillow")
 
 
@@ -36,3 +38,21 @@ def cpu() -> str:
 def host() -> str:
     """The name of this machine."""
     return socket.gethostname()
+
+
+def process_mark() -> str:
+    """This process, told apart from a later one with the same number by the time it started."""
+    process = psutil.Process()
+    return f"{process.pid}@{process.create_time():.2f}"
+
+
+def process_lives(mark: str) -> bool:
+    """Whether the process that gave this `process_mark` still runs."""
+    pid, _, began = mark.partition("@")
+    if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        return process.status() != psutil.STATUS_ZOMBIE and f"{process.create_time():.2f}" == began
+    except psutil.Error:
+        return False

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline import git, params_file, paths
+from pipeline import git, machine, params_file, paths
 from pipeline.context import provenance_tags
 from pipeline.files import file_digest
 from pipeline.journal import Journal
@@ -104,11 +104,9 @@ def rebuild(journal: Journal, params: Params) -> None:
     """Writes the journal of a training that DVC restored from its cache, from its outs; times are unknown."""
     import pandas as pd
 
-    from pipeline.tracking import process_mark
-
     facts = start_facts(params)
     facts["tags"]["reprolens.restored"] = "yes"
-    journal.write("start", pid=process_mark(), **facts)
+    journal.write("start", pid=machine.process_mark(), **facts)
     for row in pd.read_csv(paths.HISTORY).to_dict("records"):
         journal.write("epoch", row=row, seconds=None)
     journal.write("model", tags=model_tags(paths.MODEL))

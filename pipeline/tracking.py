@@ -11,10 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from pipeline import machine, paths
 from pipeline.errors import one_line
@@ -210,29 +207,11 @@ def close_dead_runs(client: "MlflowClient") -> int:
     dead = [
         run
         for run in running
-        if run.data.tags.get(HOST_TAG) == machine.host() and not process_lives(run.data.tags.get(PID_TAG, ""))
+        if run.data.tags.get(HOST_TAG) == machine.host() and not machine.process_lives(run.data.tags.get(PID_TAG, ""))
     ]
     for run in dead:
         set_status(client, run.info.run_id, "KILLED")
     return len(dead)
-
-
-def process_mark() -> str:
-    """This process, told apart from a later one with the same number by the time it started."""
-    process = psutil.Process()
-    return f"{process.pid}@{process.create_time():.2f}"
-
-
-def process_lives(mark: str) -> bool:
-    """Whether the process that gave this `process_mark` still runs."""
-    pid, _, began = mark.partition("@")
-    if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
-        return False
-    try:
-        process = psutil.Process(int(pid))
-        return process.status() != psutil.STATUS_ZOMBIE and f"{process.create_time():.2f}" == began
-    except psutil.Error:
-        return False
 
 
 def warn_once(journal: Journal, error: Away) -> None:
@@ -246,8 +225,3 @@ def warn_once(journal: Journal, error: Away) -> None:
             file=sys.stderr,
             flush=True,
         )
-
-
-def local_store_file() -> Path:
-    """The SQLite file of the local store."""
-    return paths.tracking_store() / "mlflow.db"

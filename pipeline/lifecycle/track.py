@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline import params_file, paths, record, tracking
+from pipeline import machine, params_file, paths, record, tracking
 from pipeline.completion import complete
 from pipeline.errors import UserError
 from pipeline.files import file_digest
@@ -57,7 +57,7 @@ def _add_evaluation(journal: Journal) -> None:
 def _is_waiting(journal: Journal) -> bool:
     """Whether MLflow may miss something of a run; one that trains right now is left to itself."""
     starts, end = journal.events("start"), journal.last("end")
-    if not starts or (tracking.process_lives(starts[-1]["pid"]) and not end):
+    if not starts or (machine.process_lives(starts[-1]["pid"]) and not end):
         return False
     return journal.warned.exists() or journal.artifacts.exists() or journal.model.exists()
 
