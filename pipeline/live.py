@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from pipeline import machine, tracking
+from pipeline import machine, tracking, tracking_server
 from pipeline.checkpoint import Row
 from pipeline.journal import Event, Journal, Status
 
@@ -29,23 +29,23 @@ class Live:
         if self.client is None:
             return False
         try:
-            with tracking.reachable():
+            with tracking_server.reachable():
                 work(self.client, self.run_id)
             return True
-        except tracking.Away as error:
+        except tracking_server.Away as error:
             self.client = None
-            tracking.warn_once(self.journal, error)
+            tracking_server.warn_once(self.journal, error)
             return False
 
     def connect(self) -> None:
         """Connects and finds or creates the run."""
         try:
-            client = tracking.connect()
-            with tracking.reachable():
+            client = tracking_server.connect()
+            with tracking_server.reachable():
                 self.run_id = tracking.begin(client, self.journal)
             self.client = client
-        except tracking.Away as error:
-            tracking.warn_once(self.journal, error)
+        except tracking_server.Away as error:
+            tracking_server.warn_once(self.journal, error)
 
     def start(self, **facts: Any) -> None:
         """Opens the run; see `journal` for the facts."""

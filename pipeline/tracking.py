@@ -1,20 +1,14 @@
 """MLflow runs, as a projection of journals: whatever is missing is added, so that it can be repeated.
 
 One run key, one run: a resumed, forced or restored training reopens its run. If the server is away,
-the run is completed later by `reprolens track`. Only this module and `tracked_model` import MLflow.
+the run is completed later by `reprolens track`. Only this module,
+`tracking_server` and `tracked_model` import MLflow.
 """
 
-import logging
-import os
 import shutil
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipeline import machine, paths
-from pipeline.errors import one_line
+from pipeline import machine, paths, tracking_server
 from pipeline.journal import Event, Journal, Status
 
 if TYPE_CHECKING:
@@ -25,63 +19,6 @@ KEY_TAG = "reprolens.run_key"
 PID_TAG = "reprolens.pid"
 HOST_TAG = "reprolens.host"
 TEST_STEP = 0
-DEFAULTS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
-
-
-class Away(Exception):
-    """The tracking server cannot be reached, or refuses; the message says why."""
-
-
-def tracking_uri() -> str:
-    """`MLFLOW_TRACKING_URI`, else the SQLite file of this checkout, absolute."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.tracking_store().resolve() / 'mlflow.db'}"
-
-
-@contextmanager
-def reachable() -> Iterator[None]:
-    """Turns everything that a tracking server can fail with into `Away`."""
-    import requests
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
-        reason = "host unreachable or cut off" if "Max retries" in str(error) else one_line(error)[:200]
-        raise Away(reason) from error
-
-
-def connect() -> "MlflowClient":
-    """A client of the tracking server, or of the local store, which is created where it is missing.
-
-    Raises:
-        Away: it cannot be reached.
-    """
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SQLAlchemy and pandas deprecations inside MLflow
-        import mlflow
-        from filelock import FileLock
-
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
-        with reachable():
-            if not tracking_uri().startswith("sqlite:"):
-                client = mlflow.MlflowClient(tracking_uri())
-                client.search_experiments(max_results=1)
-                return client
-            paths.tracking_store().mkdir(parents=True, exist_ok=True)
-            with FileLock(paths.tracking_store() / ".lock"):  # two first users would both make the tables
-                client = mlflow.MlflowClient(tracking_uri())
-                client.search_experiments(max_results=1)
-            return client
 
 
 def find_run(client: "MlflowClient", run_key: str) -> "Run | None":
@@ -120,7 +57,7 @@ def _experiment(client: "MlflowClient", name: str) -> str:
 
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
-    local = tracking_uri().startswith("sqlite:")
+    local = tracking_server.tracking_uri().startswith("sqlite:")
     place = (paths.tracking_store().resolve() / "artifacts").as_uri() if local else None
     try:
         return str(client.create_experiment(name, artifact_location=place))
@@ -212,16 +149,3 @@ def close_dead_runs(client: "MlflowClient") -> int:
     for run in dead:
         set_status(client, run.info.run_id, "KILLED")
     return len(dead)
-
-
-def warn_once(journal: Journal, error: Away) -> None:
-    """One warning per run, however many calls fail: the next stage of the same run stays quiet."""
-    if not journal.warned.exists():
-        journal.folder.mkdir(parents=True, exist_ok=True)
-        journal.warned.touch()
-        print(
-            f"warning: MLflow at {tracking_uri()} is away ({error}); the work goes on. "
-            "Run `reprolens track` once it is back",
-            file=sys.stderr,
-            flush=True,
-        )

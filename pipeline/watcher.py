@@ -11,15 +11,15 @@ def main() -> None:
     run_key, mark = sys.argv[1:]
     if sys.stdin.buffer.read() == b"done":
         return
-    from pipeline import tracking
+    from pipeline import tracking, tracking_server
 
     try:
-        client = tracking.connect()
-        with tracking.reachable():
+        client = tracking_server.connect()
+        with tracking_server.reachable():
             run = tracking.find_run(client, run_key)
             if run and run.info.status == "RUNNING" and run.data.tags.get(tracking.PID_TAG) == mark:
                 tracking.set_status(client, run.info.run_id, "KILLED")
-    except tracking.Away:  # `reprolens track` will close it
+    except tracking_server.Away:  # `reprolens track` will close it
         return
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline import machine, params_file, paths, record, tracking
+from pipeline import machine, params_file, paths, record, tracking, tracking_server
 from pipeline.completion import complete
 from pipeline.errors import UserError
 from pipeline.files import file_digest
@@ -23,14 +23,14 @@ def track() -> list[str]:
     if current and current.run_key not in {journal.run_key for journal in waiting}:
         waiting.append(current)
     try:
-        client = tracking.connect()
-        with tracking.reachable():
+        client = tracking_server.connect()
+        with tracking_server.reachable():
             for journal in waiting:
                 complete(client, journal, _model_of(journal))
             tracking.close_dead_runs(client)
-    except tracking.Away as error:
+    except tracking_server.Away as error:
         raise UserError(
-            f"MLflow at {tracking.tracking_uri()} is away ({error}). Start it, then run this again"
+            f"MLflow at {tracking_server.tracking_uri()} is away ({error}). Start it, then run this again"
         ) from error
     return [journal.events("start")[-1]["name"] for journal in waiting]
 

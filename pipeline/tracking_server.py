@@ -1,0 +1,87 @@
+"""Reaching MLflow: the local store or a server; one that is away costs a warning, never the work."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipeline import paths
+from pipeline.errors import one_line
+from pipeline.journal import Journal
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+class Away(Exception):
+    """The tracking server cannot be reached, or refuses; the message says why."""
+
+
+def tracking_uri() -> str:
+    """`MLFLOW_TRACKING_URI`, else the SQLite file of this checkout, absolute."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.tracking_store().resolve() / 'mlflow.db'}"
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turns everything that a tracking server can fail with into `Away`."""
+    import requests
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
+        reason = "host unreachable or cut off" if "Max retries" in str(error) else one_line(error)[:200]
+        raise Away(reason) from error
+
+
+def connect() -> "MlflowClient":
+    """A client of the tracking server, or of the local store, which is created where it is missing.
+
+    Raises:
+        Away: it cannot be reached.
+    """
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SQLAlchemy and pandas deprecations inside MLflow
+        import mlflow
+        from filelock import FileLock
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        with reachable():
+            if not tracking_uri().startswith("sqlite:"):
+                client = mlflow.MlflowClient(tracking_uri())
+                client.search_experiments(max_results=1)
+                return client
+            paths.tracking_store().mkdir(parents=True, exist_ok=True)
+            with FileLock(paths.tracking_store() / ".lock"):  # two first users would both make the tables
+                client = mlflow.MlflowClient(tracking_uri())
+                client.search_experiments(max_results=1)
+            return client
+
+
+def warn_once(journal: Journal, error: Away) -> None:
+    """One warning per run, however many calls fail: the next stage of the same run stays quiet."""
+    if not journal.warned.exists():
+        journal.folder.mkdir(parents=True, exist_ok=True)
+        journal.warned.touch()
+        print(
+            f"warning: MLflow at {tracking_uri()} is away ({error}); the work goes on. "
+            "Run `reprolens track` once it is back",
+            file=sys.stderr,
+            flush=True,
+        )
