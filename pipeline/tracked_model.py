@@ -36,7 +36,8 @@ class CanonicalKeras:
 def log_model(client: "MlflowClient", run_id: str, file: Path) -> None:
     """Logs the canonical `.keras` file to a run, unless the same bytes are there already."""
     digest = file_digest(file, "md5")
-    if client.get_run(run_id).data.tags.get(LOGGED_TAG) == digest:
+    run = client.get_run(run_id)
+    if run.data.tags.get(LOGGED_TAG) == digest:
         return
     model, _ = canonical.load(file)
     example: NDArray[np.uint8] = np.zeros((1, *model.input_shape[1:]), np.uint8)
@@ -47,6 +48,7 @@ def log_model(client: "MlflowClient", run_id: str, file: Path) -> None:
         from mlflow.models import Model, infer_signature
 
         mlflow.set_tracking_uri(client.tracking_uri)
+        mlflow.set_experiment(experiment_id=run.info.experiment_id)  # else the model lands in "Default"
         Model.log(
             artifact_path=None,
             name="model",
