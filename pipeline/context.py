@@ -11,15 +11,19 @@ from pipeline import git, machine, paths
 
 def provenance_tags() -> dict[str, str]:
     """Where the code of a run comes from and what it runs on."""
-    changed = git.changed_files()
+    changed, commit = git.changed_files(), git.commit()
+    experiment = os.environ.get("DVC_EXP_NAME")
     return {
-        "reprolens.commit": git.commit(),
+        "mlflow.user": machine.user(),
+        "mlflow.source.name": "dvc repro",
+        "mlflow.source.git.commit": commit,
+        "reprolens.commit": commit,
         "reprolens.branch": git.branch(),
         "reprolens.dirty": "yes" if changed else "no",
-        "reprolens.dvc_experiment": os.environ.get("DVC_EXP_NAME", ""),
         "reprolens.versions": json.dumps(machine.versions()),
         "reprolens.cpu": machine.cpu(),
         "reprolens.host": machine.host(),
+        **({"reprolens.dvc_experiment": experiment} if experiment else {}),
     }
 
 

@@ -38,13 +38,14 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         return batches.enumerate(start=epoch * steps)
 
-    def changed(number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return augment(images, (np.int64(seed), number), params), labels
-
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
     batches = batches.map(lambda number, rows: (number, *_gather(split, rows)))
     if is_on(params):
-        batches = batches.map(changed, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = batches.map(
+            lambda number, images, labels: (augment(images, (np.int64(seed), number), params), labels),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
     else:
         batches = batches.map(lambda number, images, labels: (images, labels))
     return batches.prefetch(READY_BATCHES)

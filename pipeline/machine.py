@@ -1,5 +1,6 @@
 """Facts about this machine and its installed packages."""
 
+import getpass
 import os
 import platform
 import socket
@@ -56,3 +57,11 @@ def process_lives(mark: str) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and f"{process.create_time():.2f}" == began
     except psutil.Error:
         return False
+
+
+def user() -> str:
+    """Who runs this; "unknown" where the system has no name for them, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -15,7 +15,7 @@ PICTURES = ("curves.png", "confusion.png", "reliability.png", "mistakes.png")
 def start_facts(params: Params) -> dict[str, Any]:
     """Everything that `live.Live.start` wants to know about a run of these params."""
     hashes = locked_hashes()
-    tags = provenance_tags() | {
+    tags: dict[str, Any] = provenance_tags() | {
         "reprolens.threads": params.train.threads,
         "reprolens.package_lock": file_digest(paths.PACKAGE_LOCK, "md5"),
         "reprolens.data": hashes.get(paths.RAW, "unknown"),
@@ -23,6 +23,7 @@ def start_facts(params: Params) -> dict[str, Any]:
         "reprolens.split.val": hashes.get(paths.VAL, "unknown"),
         "reprolens.split.test": hashes.get(paths.TEST, "unknown"),
     }
+    tags["mlflow.note.content"] = how_to_make_again(tags["reprolens.commit"], tags["reprolens.dirty"] == "yes")
     return {
         "experiment": experiment_name(params),
         "name": run_name(params),
@@ -34,6 +35,15 @@ def start_facts(params: Params) -> dict[str, Any]:
             if (digest := hashes.get(path))
         ],
     }
+
+
+def how_to_make_again(commit: str, dirty: bool) -> str:
+    """The run's description in MLflow (Markdown): the way back to its bytes."""
+    patch = ", `git apply` its `code.diff`" if dirty else ""
+    return (
+        f"**Make this run again:** `git checkout {commit}`{patch}, put its `params.yaml` (under Artifacts) "
+        "in the repository, then `make repro`. Its `dvc.lock` holds the hashes to compare with."
+    )
 
 
 def experiment_name(params: Params) -> str:
@@ -93,10 +103,10 @@ def model_tags(model: Path) -> dict[str, str]:
 
 
 def test_metrics(metrics: dict[str, Any]) -> dict[str, float]:
-    """The metrics as MLflow gets them: `test/accuracy`, `test/accuracy_low`..."""
+    """The metrics as MLflow gets them: `test/accuracy`, `test_interval/accuracy_low`..."""
     named = {f"test/{name}": float(value) for name, value in metrics.items() if name != "interval"}
     for name, interval in metrics["interval"].items():
-        named |= {f"test/{name}_{bound}": value for bound, value in interval.items()}
+        named |= {f"test_interval/{name}_{bound}": value for bound, value in interval.items()}
     return named
 
 
