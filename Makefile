@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help repro test check format ui setup dev slow lock clean
+.PHONY: help repro test check format ui setup dev slow lock python clean
 
 BIN := .venv/bin
 UV := UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
@@ -54,6 +54,8 @@ dev: $(DEV_STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(STAMP): $(LOCK) pyproject.toml | .venv/bin/uv
+	@rm -f .venv/.*.done
+	$(if $(wildcard $(BIN)/tensorboard $(BIN)/saved_model_cli),$(UV) pip uninstall --quiet tensorflow tensorflow-cpu)
 	$(UV) pip install --quiet --require-hashes -r $(LOCK)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
 	@touch $@
@@ -67,6 +69,9 @@ lock: $(DEV_STAMP) ## Write the lock files anew from pyproject.toml
 	$(COMPILE) --extra cpu -o requirements.lock
 	$(COMPILE) --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+
+python: # The Python that `setup` would take
+	@echo "$(PYTHON)"
 
 clean: ## Remove what was made, but not runs, downloads or .venv
 	rm -rf data models reports

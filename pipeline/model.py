@@ -8,6 +8,9 @@ from pipeline.params import Model, convolutions, per_block
 if TYPE_CHECKING:
     import keras
 
+# Of the running averages. Keras's 0.99 needs hundreds of steps, more than an epoch of a few thousand images has.
+NORM_MOMENTUM = 0.9
+
 
 def build_model(params: Model, shape: tuple[int, int, int], num_classes: int, seed: int) -> "keras.Model":
     """The network of `params`, from uint8 pixels to class probabilities; rescaling is part of it.
@@ -59,7 +62,7 @@ def _convolution(
     if not batch_norm:
         return keras.layers.Conv2D(filters, kernel, padding=padding, activation="relu", name=name)(hidden)
     hidden = keras.layers.Conv2D(filters, kernel, padding=padding, use_bias=False, name=name)(hidden)
-    hidden = keras.layers.BatchNormalization(name=f"{name}_norm")(hidden)
+    hidden = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(hidden)
     return keras.layers.ReLU(name=f"{name}_relu")(hidden)
 
 

@@ -18,7 +18,26 @@ from pipeline.params import Params
 REPOSITORY = Path(__file__).parent.parent
 DATASETS = REPOSITORY.parent / "shared" / "datasets"
 COPIED = ("params.yaml", "dvc.yaml", "requirements.lock", "presets", "pipeline")
+# Tests that CI may skip, each with its reason; any other skip fails a run with REPROLENS_NO_SKIPS set.
+ALLOWED_SKIPS: dict[str, str] = {}
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in _forbidden_skips(terminalreporter):
+        terminalreporter.write_line(f"FORBIDDEN SKIP {report.nodeid}: install what it needs, or list it in conftest.py")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and _forbidden_skips(terminal):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _forbidden_skips(terminal: pytest.TerminalReporter) -> list[Any]:
+    if not os.environ.get("REPROLENS_NO_SKIPS"):
+        return []
+    return [report for report in terminal.stats.get("skipped", []) if report.nodeid not in ALLOWED_SKIPS]
 
 
 @pytest.fixture(scope="session")
