@@ -1,15 +1,19 @@
 """`reprolens`: thin; each command calls one function."""
 
+from pathlib import Path
+
 import click
 
-from pipeline import __version__
-from pipeline.errors import run_main
+from pipeline import __version__, paths
+from pipeline.errors import UserError, run_main
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="reprolens")
 def cli() -> None:
     """Experiment tracking for image classifiers whose every number can be made again."""
+    if not paths.GRAPH.exists():
+        raise UserError(f"{Path.cwd()} has no {paths.GRAPH}: change to the folder of the repository first")
 
 
 @cli.command()

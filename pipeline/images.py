@@ -15,6 +15,7 @@ from pipeline.params import Augment
 if TYPE_CHECKING:
     import tensorflow as tf
 
+GATHERED = 8  # batches copied by one call into Python, which costs as much as copying a batch
 READY_BATCHES = 4  # prepared ahead of the network
 
 
@@ -35,19 +36,17 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), (seed, epoch))
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        return batches.enumerate(start=epoch * steps)
+        rows = tf.data.Dataset.from_tensor_slices(order).batch(GATHERED * batch_size)
+        batches = rows.map(lambda wanted: _gather(split, wanted)).rebatch(batch_size)
+        return batches.enumerate(start=epoch * steps) if is_on(params) else batches
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
-    batches = batches.map(lambda number, rows: (number, *_gather(split, rows)))
     if is_on(params):
         batches = batches.map(
-            lambda number, images, labels: (augment(images, (np.int64(seed), number), params), labels),
+            lambda number, batch: (augment(batch[0], (np.int64(seed), number), params), batch[1]),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-    else:
-        batches = batches.map(lambda number, images, labels: (images, labels))
     return batches.prefetch(READY_BATCHES)
 
 
@@ -55,8 +54,8 @@ def plain_batches(split: Packed, batch_size: int) -> "tf.data.Dataset":
     """Every image once, in order, unchanged."""
     import tensorflow as tf
 
-    rows = tf.data.Dataset.range(len(split)).batch(batch_size)
-    return rows.map(lambda batch: _gather(split, batch)).prefetch(READY_BATCHES)
+    rows = tf.data.Dataset.range(len(split)).batch(GATHERED * batch_size)
+    return rows.map(lambda wanted: _gather(split, wanted)).rebatch(batch_size).prefetch(READY_BATCHES)
 
 
 def _gather(split: Packed, rows: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
