@@ -1,6 +1,8 @@
 """The four stages run by DVC in a checkout of their own, as a user runs them; MLflow looked at afterwards."""
 
 import json
+import os
+import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -138,6 +140,21 @@ def test_a_restored_training_is_tracked_once(finished: Checkout, tmp_path: Path)
     (run,) = runs_of(tmp_path / "fresh.db")
     assert run["status"] == "FINISHED"
     assert len([key for key, _, _ in run["points"] if key == "val/loss"]) == EPOCHS
+
+
+def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path, *SMALL, "train.epochs=5000")
+    process = checkout.start("dvc", "repro", PYTHONUNBUFFERED="1")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch   3/" in line:
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait() != 0
+    assert "train: interrupted" in rest
+    assert "Traceback" not in rest
 
 
 def test_a_server_that_is_away_costs_one_warning_and_no_run(tmp_path: Path) -> None:
