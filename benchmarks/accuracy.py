@@ -7,8 +7,15 @@ and seconds from raw data to report.
 import argparse
 import json
 import statistics
+from pathlib import Path
 
 from benchmarks.common import clone, keep, run_in, spread
+
+
+def _portable(override: str) -> str:
+    """A path by its last part: where data lies on one machine says nothing on another."""
+    key, _, value = override.partition("=")
+    return f"{key}={Path(value).name}" if key in ("dataset.path", "dataset.mirror") else override
 
 
 def main() -> None:
@@ -30,7 +37,12 @@ def main() -> None:
     print(f"  {max(accuracies):.4f}; seconds {spread(seconds, 0)}")
     keep(
         f"accuracy-{given.name or given.preset}",
-        {"preset": given.preset, "overrides": given.overrides, "accuracies": accuracies, "seconds": seconds},
+        {
+            "preset": given.preset,
+            "overrides": [_portable(override) for override in given.overrides],
+            "accuracies": accuracies,
+            "seconds": seconds,
+        },
     )
 
 

@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -25,7 +26,16 @@ Open = Callable[[], IO[bytes]]
 Members = Mapping[str, tuple[int, Open]]
 """Name -> (size in bytes, opener)."""
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile, EOFError, zlib.error)
+BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    EOFError,
+    zlib.error,
+    OSError,  # without a number: from the reader of the archive, not from the system
+    RuntimeError,  # a zip with a password, or packed in a way that zipfile does not know
+    UnicodeDecodeError,  # a zip with a broken name
+)
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
 
 
@@ -51,6 +61,8 @@ def pack_pictures(source: Path, target: Path, scratch: Path) -> None:
         with _archive_members(source, scratch) as members:
             _pack_placed(members, source, target)
     except BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise UserError(f"dataset.path {str(source)!r} is broken ({error}): fetch or make the archive again") from error
 
 
@@ -75,22 +87,24 @@ def in_memory(content: bytes) -> tuple[int, Open]:
 def _pack_placed(members: Members, source: Path, target: Path) -> None:
     names = without_wrapper(name for name in members if wanted(name))
     place(names.values(), f"dataset.path {str(source)!r}")
-    write_tar({new: members[old] for old, new in names.items()}, target)
+    write_tar({_readable(new): members[old] for old, new in names.items()}, target)
+
+
+def _readable(name: str) -> str:
+    r"""Spells out what tables cannot hold but Linux allows in names: bytes that are not UTF-8 (`\xff`), and `\r`."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace").replace("\r", "\\r")
 
 
 def _folder_members(folder: Path) -> Members:
     members: dict[str, tuple[int, Open]] = {}
-    seen: set[str] = set()
 
     def refuse(error: OSError) -> None:
         raise error
 
     for here, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
-        real = os.path.realpath(here)
-        if real in seen:  # a link that leads back up
+        if os.path.realpath(here) in map(os.path.realpath, Path(here).parents):  # a link that leads back up
             folders.clear()
             continue
-        seen.add(real)
         for file in (Path(here, name) for name in files):
             if file.is_file():
                 members[file.relative_to(folder).as_posix()] = (file.stat().st_size, _opener(file))
@@ -134,8 +148,8 @@ def _zip_members(archive: zipfile.ZipFile, source: Path) -> Members:
     for info in archive.infolist():
         if info.is_dir():
             continue
-        link = (info.external_attr >> 16) & 0o170000 == 0o120000
-        _refuse_odd(info.filename, link, source)
+        kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the zip was not made on Unix
+        _refuse_odd(info.filename, kind not in (0, stat.S_IFREG), source)
         members[info.filename] = (info.file_size, _zip_opener(archive, info))
     return members
 
@@ -151,7 +165,16 @@ def _tar_members(tar: tarfile.TarFile, source: Path) -> Members:
             continue
         _refuse_odd(info.name, not info.isreg(), source)
         members[str(PurePosixPath(info.name))] = (info.size, _tar_opener(tar, info))
+    _check_end(tar)
     return members
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """A tar ends with blocks of zeros; `tarfile` takes a damaged header for the end and says nothing."""
+    assert tar.fileobj is not None
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("cut off or damaged in the middle")
 
 
 def _tar_opener(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Open:

@@ -5,7 +5,7 @@ So exact copies cannot lie on both sides, and when the data grows no old image m
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import UserError
@@ -72,8 +72,11 @@ def assign(records: Sequence[Placed], hashes: Sequence[str | None], params: Spli
     kept = sorted(usable.keys() - set(leaked), key=lambda i: (usable[i], records[i].file))
     chosen = {i: held_out.get(usable[i]) or choose(usable[i], given, params) for i in kept}
     positions = {name: [i for i in kept if chosen[i] == name] for name in SPLITS}
-    drawn = [(records[i].label, usable[i]) for i in kept if records[i].split in (None, "train")]
-    _check_classes(records, positions, lambda: _remedy(drawn, given, params))
+    drawn: dict[str, set[str]] = {record.label: set() for record in records}
+    for i in kept:
+        if records[i].split in (None, "train"):
+            drawn[records[i].label].add(usable[i])
+    _check_classes(records, positions, lambda name: _remedy(name, drawn.values(), given, params))
     return Assigned(positions, sorted(quarantined, key=lambda item: item.file))
 
 
@@ -89,20 +92,23 @@ def _conflicts(records: Sequence[Placed], hashes: Sequence[str | None]) -> list[
     ]
 
 
-def _check_classes(records: Sequence[Placed], positions: dict[str, list[int]], remedy: Callable[[], str]) -> None:
+def _check_classes(records: Sequence[Placed], positions: dict[str, list[int]], remedy: Callable[[str], str]) -> None:
     classes = sorted({record.label for record in records})
     for name, chosen in positions.items():
         present = {records[i].label for i in chosen}
         for label in classes:
             if label not in present:
-                raise UserError(f"class {label!r} has no image in {name}: {remedy()}")
+                raise UserError(f"class {label!r} has no image in {name}: {remedy(name)}")
 
 
-def _remedy(drawn: Sequence[tuple[str, str]], given: frozenset[str], params: Split) -> str:
-    """Names a seed under which every class is in every drawn split; `drawn` holds (label, pixel hash)."""
-    wanted = {(label, name) for label, _ in drawn for name in SPLITS if name == "train" or name not in given}
+def _remedy(lacking: str, drawn: Collection[Collection[str]], given: frozenset[str], params: Split) -> str:
+    """Names a seed under which every class is in every drawn split; `drawn` holds the pixel hashes per class."""
+    if lacking != "train" and lacking in given:
+        return f"add images of it to {lacking}/, or remove {lacking}/ so that it is drawn"
+    wanted = {name for name in SPLITS if name == "train" or name not in given}
+    rarest_first = sorted(drawn, key=len)
     for seed in range(SEEDS_TRIED):
         trial = params.model_copy(update={"seed": seed})
-        if wanted <= {(label, choose(digest, given, trial)) for label, digest in drawn}:
+        if all({choose(digest, given, trial) for digest in digests} >= wanted for digests in rarest_first):
             return f"set split.seed to {seed}, or add images"
     return f"no split.seed below {SEEDS_TRIED} helps, so add images of it"

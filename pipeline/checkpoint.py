@@ -42,10 +42,8 @@ def save(path: Path, model: "keras.Model", progress: Progress) -> None:
 
 def restore(path: Path, model: "keras.Model") -> Progress:
     """Puts a compiled model back to where `path` was saved; a missing or broken file means a new start."""
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            arrays = {name: saved[name] for name in saved.files}
-    except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
+    arrays = _read(path)
+    if "history" not in arrays:
         return Progress()
     model.optimizer.build(model.trainable_variables)
     variables = _variables(model)
@@ -56,6 +54,15 @@ def restore(path: Path, model: "keras.Model") -> Progress:
         variable.assign(value)
     best = [arrays[name] for name in sorted(arrays) if name.startswith("best_")]
     return Progress(json.loads(arrays["history"].tobytes()), best)
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in a checkpoint; none where it is missing or broken."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except (FileNotFoundError, ValueError, EOFError, TypeError, zipfile.BadZipFile):  # TypeError: a lone array
+        return {}
 
 
 def _variables(model: "keras.Model") -> list[Any]:

@@ -14,6 +14,7 @@ Pixels = NDArray[np.uint8]
 UNREADABLE = (
     UnidentifiedImageError,
     OSError,
+    RuntimeError,
     SyntaxError,
     ValueError,
     EOFError,
@@ -40,10 +41,11 @@ def decode(content: bytes) -> Pixels:
     if not content:
         raise Unreadable("empty file")
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as opened:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(opened)))
+            with Image.open(io.BytesIO(content)) as opened:
+                return np.asarray(_to_rgb(ImageOps.exif_transpose(opened)))
     except UnidentifiedImageError as error:
         raise Unreadable("not a picture") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

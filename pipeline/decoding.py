@@ -43,7 +43,7 @@ def decode_all(raw_path: Path, raw: Raw, scratch: Path, params: Image, workers: 
     shape = (count, *params.size, params.channels)
     np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape).flush()
     tasks = [Task(raw_path, scratch, params, start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-    workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = workers or _cores()
     outcomes: list[Outcome] = [(None, "")] * count
     with progress_bar("decoding", count, "images") as advance:
         done = _alone(tasks, raw) if count < ALONE_BELOW or workers == 1 else _together(tasks, workers)
@@ -51,6 +51,10 @@ def decode_all(raw_path: Path, raw: Raw, scratch: Path, params: Image, workers: 
             outcomes[task.start : task.stop] = results
             advance(len(results))
     return outcomes
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _alone(tasks: list[Task], raw: Raw) -> Iterator[tuple[Task, list[Outcome]]]:

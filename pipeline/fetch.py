@@ -3,9 +3,9 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
+import urllib3.exceptions
 
 from pipeline.errors import UserError, one_line, os_errors
 from pipeline.progress import progress_bar, say
@@ -19,7 +19,7 @@ Check = Callable[[Path], str | None]
 
 def is_address(place: str) -> bool:
     """Whether `place` is an http(s) address rather than a folder."""
-    return urlsplit(place).scheme in ("http", "https")
+    return place.lower().startswith(("http://", "https://"))
 
 
 def fetch(name: str, places: Sequence[str], folder: Path, check: Check) -> Path:
@@ -103,7 +103,7 @@ def _pull(url: str, partial: Path) -> str | None:
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as reply:
             return _receive(reply, partial, have)
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         return _network_problem(error)
 
 
@@ -122,7 +122,7 @@ def _receive(reply: requests.Response, partial: Path, have: int) -> str | None:
     if resumed:
         say(f"download: {partial.stem} goes on after {have:,} bytes")
     with partial.open("ab" if resumed else "wb") as stream, progress_bar(partial.stem, total, "B", start) as advance:
-        for chunk in reply.iter_content(CHUNK):
+        while chunk := reply.raw.read1(CHUNK):  # `iter_content` would lose what came just before a cut
             stream.write(chunk)
             advance(len(chunk))
     got = partial.stat().st_size
@@ -133,11 +133,11 @@ def _continues(reply: requests.Response, have: int) -> bool:
     return reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
 
 
-def _network_problem(error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "connection cut"
-    if isinstance(error, requests.Timeout):
+def _network_problem(error: Exception) -> str:
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.ReadTimeoutError)):
         return f"no answer within {TIMEOUT[1]} s"
+    if isinstance(error, urllib3.exceptions.HTTPError):  # while the body is read
+        return "connection cut"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "host unreachable"
     return one_line(error)

@@ -32,16 +32,16 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
     """
     import tensorflow as tf
 
-    count, steps = len(split), num_batches(len(split), batch_size)
+    count, steps, changes = len(split), num_batches(len(split), batch_size), is_on(params)
 
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), (seed, epoch))
         rows = tf.data.Dataset.from_tensor_slices(order).batch(GATHERED * batch_size)
         batches = rows.map(lambda wanted: _gather(split, wanted)).rebatch(batch_size)
-        return batches.enumerate(start=epoch * steps) if is_on(params) else batches
+        return batches.enumerate(start=epoch * steps) if changes else batches
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
-    if is_on(params):
+    if changes:
         batches = batches.map(
             lambda number, batch: (augment(batch[0], (np.int64(seed), number), params), batch[1]),
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -55,7 +55,10 @@ def plain_batches(split: Packed, batch_size: int) -> "tf.data.Dataset":
     import tensorflow as tf
 
     rows = tf.data.Dataset.range(len(split)).batch(GATHERED * batch_size)
-    return rows.map(lambda wanted: _gather(split, wanted)).rebatch(batch_size).prefetch(READY_BATCHES)
+    batches = rows.map(lambda wanted: _gather(split, wanted)).rebatch(batch_size)
+    # `rebatch` forgets the number of batches, and Keras then warns at the end of the data.
+    known = batches.apply(tf.data.experimental.assert_cardinality(num_batches(len(split), batch_size)))
+    return known.prefetch(READY_BATCHES)
 
 
 def _gather(split: Packed, rows: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:

@@ -6,12 +6,13 @@ completed later. One folder per run key: `journal.jsonl`, `artifacts/` still to 
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from pipeline import paths
 
@@ -51,8 +52,9 @@ class Journal:
         """Appends an event, with the time in milliseconds."""
         event = {"event": kind, "time": int(time.time() * 1000), **facts}
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "journal.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event) + "\n")
+        with (self.folder / "journal.jsonl").open("ab+") as stream:
+            start = "\n" if _is_cut_off(stream) else ""
+            stream.write(f"{start}{json.dumps(event)}\n".encode())
         return event
 
     def events(self, kind: str) -> list[Event]:
@@ -97,9 +99,17 @@ def all_journals() -> list[Journal]:
     return [Journal(item) for item in sorted(folder.iterdir()) if item.is_dir()] if folder.exists() else []
 
 
+def _is_cut_off(stream: BinaryIO) -> bool:
+    """Whether a kill left the last line without its end; what follows then needs a line of its own."""
+    if not stream.seek(0, os.SEEK_END):
+        return False
+    stream.seek(-1, os.SEEK_END)
+    return stream.read() != b"\n"
+
+
 def _parse(line: str) -> Event:
     try:
-        event: Event = json.loads(line)
+        event = json.loads(line)
     except json.JSONDecodeError:
         return {}
-    return event
+    return event if isinstance(event, dict) else {}

@@ -41,7 +41,7 @@ def load(folder: Path) -> Packed:
     try:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         return Packed(images, np.load(folder / "labels.npy", allow_pickle=False))
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, EOFError) as error:
         raise UserError(f"{folder} is missing or broken: run `dvc repro`") from error
 
 

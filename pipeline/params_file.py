@@ -41,7 +41,10 @@ def load(path: Path) -> Params:
     Raises:
         UserError: no such file, not YAML, or not what the schema asks for.
     """
-    return parse(read_yaml(path), str(path))
+    values = read_yaml(path)
+    if not values:
+        raise UserError(f"{path} is empty. Run `reprolens use digits` to make a new one")
+    return parse(values, str(path))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -55,8 +58,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid YAML. Mend the line, or run `reprolens use digits`") from error
-    return values if isinstance(values, dict) else {}
+        problem = getattr(error, "problem", None)
+        what = f"not valid YAML ({problem})" if problem else "not valid YAML"
+        raise UserError(f"{path}{line}: {what}. Mend the line, or run `reprolens use digits`") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. It must be a YAML file") from error
+    if not isinstance(values, dict | None):
+        raise UserError(f"{path}: expected sections such as `model:`, found {type(values).__name__}")
+    return values or {}
 
 
 def _as_tuples(value: object) -> object:
@@ -71,40 +80,55 @@ def _as_tuples(value: object) -> object:
 def _explain(error: ValidationError) -> str:
     """One sentence for the first problem; a misspelt key comes first, since it also makes one missing."""
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    first = problems[0]
-    names = [part for part in first["loc"] if isinstance(part, str) and part in known_names()]
-    key = ".".join(str(part) for part in first["loc"]) if first["type"] == "extra_forbidden" else ".".join(names)
+    key = _dotted(problems[0])
+    # Of several allowed forms, the one that was understood furthest is the one that was meant.
+    first = max((problem for problem in problems if _dotted(problem) == key), key=lambda problem: len(problem["loc"]))
     if first["type"] == "extra_forbidden":
         return unknown_key(key)
+    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
+        return f"`{key}` has too few values: see presets/base.yaml for its form"
     if first["type"] == "missing":
         return f"`{key}` is missing: see presets/base.yaml for its default"
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
-    found = first["input"]
-    return f"`{key}` is {_plain(found)}, but {_wanted(first)}"
+    return f"`{key}` is {_plain(first['input'])}, but {_wanted(first)}"
+
+
+def _dotted(problem: Any) -> str:
+    return ".".join(str(part) for part in problem["loc"][:2])
 
 
 def unknown_key(key: str) -> str:
     """What to say of a key that the schema does not have."""
-    close = difflib.get_close_matches(key, known_names(), n=1, cutoff=0.6)
-    hint = f"did you mean `{close[0]}`?" if close else "see presets/base.yaml for every key"
+    if key in Params.model_fields:
+        return f"`{key}` is a section, not a key: name one of its keys, as in `{key}.KEY`"
+    names = sorted(known_names())
+    if "." in key:
+        meant = {name: name for name in names if "." in name}
+    else:  # a section, or a key that was given without its section
+        meant = {name.rpartition(".")[2]: name for name in names} | {name: name for name in Params.model_fields}
+    close = difflib.get_close_matches(key, meant, n=1)
+    hint = f"did you mean `{meant[close[0]]}`?" if close else "see presets/base.yaml for every key"
     return f"unknown key `{key}`: {hint}"
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "empty"
     return repr(list(value)) if isinstance(value, tuple) else repr(value)
 
 
 def _wanted(problem: Any) -> str:
-    message = str(problem["msg"])
-    return message.replace("Input should", "should", 1)
+    if problem["type"] == "model_type":
+        return "should be a section with keys"
+    return str(problem["msg"]).replace("Input should", "should", 1).replace("valid tuple", "list")
 
 
 def known_names() -> set[str]:
-    """Every section, key and dotted name of the schema."""
+    """Every section and every dotted name of the schema."""
     names: set[str] = set()
     for section, field in Params.model_fields.items():
         kind = field.annotation
         assert isinstance(kind, type) and issubclass(kind, Section)
-        names |= {section, *kind.model_fields, *(f"{section}.{key}" for key in kind.model_fields)}
+        names |= {section, *(f"{section}.{key}" for key in kind.model_fields)}
     return names

@@ -1,5 +1,6 @@
 """From numbers to pictures; pure: nothing is read, and only `save` writes. PNG, since its bytes repeat."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,9 @@ def figure(width: float, height: float) -> "Figure":
 
 def save(drawn: "Figure", target: Path) -> None:
     """Writes a PNG whose bytes depend on the drawing alone."""
-    with replacing(target) as beside:
+    with replacing(target) as beside, warnings.catch_warnings():
+        # Letters that matplotlib's own font lacks become boxes; other fonts would differ from machine to machine.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         drawn.savefig(beside, format="png", dpi=110, metadata={"Software": None})
 
 

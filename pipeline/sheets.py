@@ -30,7 +30,7 @@ def captioned_sheet(images: Sequence[NDArray[np.uint8]], captions: Sequence[str]
         height = image.shape[0]
         grey = image.shape[2] == 1
         axes.imshow(
-            image.squeeze() if grey else image,
+            image[..., 0] if grey else image,
             cmap="gray" if grey else None,
             vmin=0,
             vmax=255,

@@ -46,8 +46,8 @@ def compose(folder: Path, name: str, overrides: Sequence[str]) -> str:
 def use(name: str, overrides: Sequence[str]) -> str:
     """Writes `params.yaml` and returns the difference to what it was."""
     text = compose(paths.PRESETS, name, overrides)
-    before = paths.PARAMS.read_text(encoding="utf-8") if paths.PARAMS.exists() else ""
     with os_errors("cannot write params.yaml", paths.PARAMS):
+        before = paths.PARAMS.read_text(encoding="utf-8", errors="replace") if paths.PARAMS.exists() else ""
         write_text(paths.PARAMS, text)
     lines = difflib.unified_diff(before.splitlines(), text.splitlines(), "before", "params.yaml", n=0, lineterm="")
     return "\n".join(lines)
@@ -72,7 +72,9 @@ def _parse(overrides: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise UserError(f"{override!r} is not key=value, as in train.epochs=5")
         try:
-            values[key] = YAML(typ="safe").load(text) if text else ""
+            # A path is taken as it stands: YAML reads `~`, `a: b`, `a #1` and quotes as something else.
+            as_it_stands = not text or key in ("dataset.path", "dataset.mirror")
+            values[key] = text if as_it_stands else YAML(typ="safe").load(text)
         except YAMLError as error:
             raise UserError(f"{key}: {text!r} is not a value") from error
     return values

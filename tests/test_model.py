@@ -1,0 +1,152 @@
+"""The network is the one that its params say, to the last parameter."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import keras_setup
+from pipeline.model import build_model, summary
+from pipeline.params import Params, block_sizes
+
+Make = Callable[..., Params]
+PLAIN = (
+    "model.filters=[32,64]",
+    "model.kernel=3",
+    "model.padding=same",
+    "model.pool=2",
+    "model.dropout=0",
+    "model.batch_norm=false",
+    "model.dense=[128]",
+    "model.dense_dropout=0",
+    "model.rescale=true",
+)
+COLOUR = "image.channels=3"
+FLOWERS = ("image.size=[100,100]", COLOUR, "model.padding=valid", "model.dense=[512]")
+CASES = {
+    "mnist-cnn": (4_738_826, 10, ("image.size=[28,28]", "model.padding=valid", "model.pool=1")),
+    "cifar10-cnn": (167_562, 10, ("image.size=[32,32]", COLOUR, "model.padding=valid", "model.dense=[64]")),
+    "cifar10-ann": (
+        12_230_010,
+        10,
+        ("image.size=[32,32]", COLOUR, "model.filters=[]", "model.dense=[3000,1000]"),
+    ),
+    "cifar10-deep": (
+        1_250_858,
+        10,
+        (
+            "image.size=[32,32]",
+            COLOUR,
+            "model.filters=[[32,32],[64,64]]",
+            "model.padding=[[same,valid],[same,valid]]",
+            "model.dropout=0.25",
+            "model.dense=[512]",
+            "model.dense_dropout=0.5",
+        ),
+    ),
+    "cifar100-cnn": (
+        831_354,
+        100,
+        (
+            "image.size=[32,32]",
+            COLOUR,
+            "model.filters=[100,80,50]",
+            "model.kernel=2",
+            "model.padding=[valid,same,same]",
+            "model.pool=[3,2,2]",
+            "model.dense=[1024,512]",
+        ),
+    ),
+    "flowers-baseline": (6_649_925, 5, (*FLOWERS, "model.filters=[32,64,128]", "model.rescale=false")),
+    "flowers-dropout": (
+        6_649_925,
+        5,
+        (*FLOWERS, "model.filters=[32,64,128]", "model.dropout=0.2", "model.dense_dropout=0.3"),
+    ),
+    "flowers-padding": (9_533_509, 5, (*FLOWERS, "model.filters=[32,64,128]", "model.padding=[valid,same,same]")),
+    "flowers-filters": (13_481_093, 5, (*FLOWERS, "model.filters=[64,128,256]")),
+}
+SHAPES = [
+    ("model.padding=[same,valid]", "model.pool=[2,1]", "image.size=[9,8]"),
+    ("model.filters=[[4,4],8]", "model.padding=[[valid,same],same]", "image.size=[13,21]"),
+    ("model.filters=[4,4,4]", "model.kernel=[2,5,4]", "model.pool=[3,2,1]", "image.size=[20,17]"),
+    ("model.filters=[[],4]", "model.padding=[same,valid]", "image.size=[10,11]"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _deterministic() -> None:
+    keras_setup.deterministic(0, 2)
+
+
+def build(params: Params, num_classes: int = 10, seed: int = 0) -> Any:
+    shape = (*params.image.size, params.image.channels)
+    return build_model(params.model, shape, num_classes, seed)
+
+
+def some_images(count: int = 4) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_notebooks_networks_have_their_exact_number_of_parameters(make_params: Make, name: str) -> None:
+    parameters, num_classes, overrides = CASES[name]
+    params = make_params(*PLAIN, *overrides)
+    assert build(params, num_classes).count_params() == parameters
+
+
+@pytest.mark.parametrize("overrides", SHAPES)
+def test_block_sizes_are_those_of_the_built_network(make_params: Make, overrides: tuple[str, ...]) -> None:
+    params = make_params(*PLAIN, *overrides)
+    model = build(params)
+    before_flatten = model.get_layer("flatten").input.shape[1:3]
+    assert block_sizes(params.model, params.image.size)[-1] == before_flatten
+
+
+def test_pixels_go_in_as_they_are_and_probabilities_come_out(make_params: Make) -> None:
+    model = build(make_params(*PLAIN), num_classes=7)
+    probabilities = model.predict(some_images(), verbose=0)
+    assert model.inputs[0].dtype == "uint8"
+    assert probabilities.shape == (4, 7) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("rescale", "factor"), [("true", 1 / 255), ("false", 1.0)])
+def test_rescaling_is_inside_the_network(make_params: Make, rescale: str, factor: float) -> None:
+    import keras
+
+    model = build(make_params(*PLAIN, f"model.rescale={rescale}"))
+    rescaled = keras.Model(model.input, model.get_layer("rescale").output)(some_images())
+    np.testing.assert_allclose(rescaled, some_images() * np.float32(factor), rtol=1e-6)
+
+
+def test_batch_norm_stands_between_convolution_and_relu_without_a_second_bias(make_params: Make) -> None:
+    model = build(make_params(*PLAIN, "model.batch_norm=true", "model.filters=[4]"))
+    names = [layer.name for layer in model.layers]
+    assert names[2:5] == ["block_1_conv_1", "block_1_conv_1_norm", "block_1_conv_1_relu"]
+    assert not model.get_layer("block_1_conv_1").use_bias
+
+
+def test_dropout_stands_after_its_block_and_dense_layer_with_its_rate(make_params: Make) -> None:
+    model = build(make_params(*PLAIN, "model.dropout=[0,0.2]", "model.dense=[8,4]", "model.dense_dropout=[0.3,0]"))
+    rates = {layer.name: layer.rate for layer in model.layers if layer.name.endswith("dropout")}
+    assert rates == {"block_2_dropout": 0.2, "dense_1_dropout": 0.3}
+
+
+def test_the_seed_alone_decides_the_first_weights(make_params: Make) -> None:
+    import keras
+
+    params = make_params(*PLAIN)
+    first = build(params, seed=3).get_weights()
+    keras.random.normal((5,))  # uses up global randomness
+    same, other = build(params, seed=3).get_weights(), build(params, seed=4).get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_the_summary_names_every_layer_and_fits_a_terminal(make_params: Make) -> None:
+    model = build(make_params(*PLAIN))
+    text = summary(model)
+    assert all(layer.name in text for layer in model.layers)
+    assert max(len(line) for line in text.splitlines()) <= 78

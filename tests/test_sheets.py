@@ -1,0 +1,60 @@
+"""Sheets of captioned pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.report import save
+from pipeline.sheets import COLUMNS, captioned_sheet, mistake_caption
+from tests.test_report import ODD_NAMES, size_of
+
+
+def pictures(count: int, side: int = 8, channels: int = 3) -> list[Any]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, side, side, channels), dtype=np.uint8))
+
+
+def png(folder: Path, images: list[Any], captions: list[str], title: str = "Sheet") -> bytes:
+    save(captioned_sheet(images, captions, title), folder / "sheet.png")
+    return (folder / "sheet.png").read_bytes()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("count", [1, COLUMNS, COLUMNS + 1, 24])
+def test_a_sheet_is_a_png_whose_bytes_repeat(tmp_path: Path, count: int, channels: int) -> None:
+    captions = [f"picture {number}" for number in range(count)]
+    first = png(tmp_path, pictures(count, channels=channels), captions)
+    assert min(size_of(first)) > 100
+    assert png(tmp_path, pictures(count, channels=channels), captions) == first
+
+
+def test_every_picture_has_its_caption_and_empty_places_stay_empty() -> None:
+    drawn = captioned_sheet(pictures(8), [f"number {number}" for number in range(8)], "Sheet")
+    assert [axes.get_title(loc="left") for axes in drawn.axes[:8]] == [f"number {number}" for number in range(8)]
+    assert [len(axes.images) for axes in drawn.axes] == [1] * 8 + [0] * 4
+
+
+def test_a_sheet_without_pictures_says_so(tmp_path: Path) -> None:
+    drawn = captioned_sheet([], [], "Mistakes")
+    assert [text.get_text() for text in drawn.axes[0].texts] == ["none"]
+    assert size_of(png(tmp_path, [], []))
+
+
+def test_odd_names_in_captions_are_drawn_without_a_word(tmp_path: Path) -> None:
+    captions = [mistake_caption(name, name, 0.5) for name in ODD_NAMES]
+    assert size_of(png(tmp_path, pictures(len(captions)), captions))
+
+
+def test_a_grey_picture_keeps_its_brightness() -> None:
+    drawn = captioned_sheet([np.full((8, 8, 1), 100, np.uint8)], ["grey"], "Sheet")
+    assert drawn.axes[0].images[0].get_clim() == (0, 255)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 20), (20, 300)])
+def test_pictures_of_any_shape_are_drawn(tmp_path: Path, size: tuple[int, int]) -> None:
+    assert size_of(png(tmp_path, [np.zeros((*size, 1), np.uint8)] * 8, ["a"] * 8))
+
+
+def test_a_mistake_is_told_with_label_guess_and_likelihood() -> None:
+    assert mistake_caption("cat", "dog", 0.987) == "is cat\nguess dog 99%"
