@@ -20,7 +20,7 @@ def complete(client: "MlflowClient", journal: Journal, model: Path | None) -> st
         The id of the run.
     """
     run_id = tracking.begin(client, journal)
-    tracking.log_epochs(client, run_id, journal.epochs())
+    tracking.log_epochs(client, run_id, journal.epochs(), tracking.epochs_of(client, run_id))
     if test := journal.last("test"):
         tracking.log_test(client, run_id, test["metrics"], test["time"])
     if model:

@@ -23,6 +23,7 @@ class Live:
         self.journal = journal
         self.client: MlflowClient | None = None
         self.run_id = ""
+        self.have: set[int] = set()  # epochs that MLflow has
 
     def attempt(self, work: Callable[["MlflowClient", str], object]) -> bool:
         """Does `work` with MLflow if it is there; whether that went well."""
@@ -53,13 +54,14 @@ class Live:
         self.connect()
         self.attempt(lambda client, run_id: tracking.set_status(client, run_id, None))
         self.attempt(lambda client, run_id: tracking.close_dead_runs(client))
+        self.attempt(lambda client, run_id: self.have.update(tracking.epochs_of(client, run_id)))
         # What an earlier, killed try had in its journal only.
-        self.attempt(lambda client, run_id: tracking.log_epochs(client, run_id, self.journal.epochs()))
+        self.attempt(lambda client, run_id: tracking.log_epochs(client, run_id, self.journal.epochs(), self.have))
 
     def epoch(self, row: Row, seconds: float) -> None:
         """Logs one epoch."""
         event: Event = self.journal.write("epoch", row=row, seconds=seconds)
-        self.attempt(lambda client, run_id: tracking.log_epochs(client, run_id, [event]))
+        self.attempt(lambda client, run_id: tracking.log_epochs(client, run_id, [event], self.have))
 
     def end(self, status: Status) -> None:
         """Ends the run and uploads what the journal keeps."""

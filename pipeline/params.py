@@ -6,7 +6,7 @@ schema to MLflow. `params_file` reads the file and turns what is wrong into one 
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -45,6 +45,13 @@ class Image(Section):
 
     size: tuple[Side, Side]
     channels: Literal[1, 3]
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _channels_is_whole(cls, value: object) -> object:
+        if type(value) is not int:  # `true` and 1.0 equal 1
+            raise ValueError(f"image.channels is {value!r}, but must be 1 (grey) or 3 (colour)")
+        return value
 
 
 class Split(Section):

@@ -89,13 +89,15 @@ def _log_inputs(client: "MlflowClient", run: "Run", inputs: list[dict[str, str]]
         client.log_inputs(run.info.run_id, missing)
 
 
-def log_epochs(client: "MlflowClient", run_id: str, events: list[Event]) -> None:
-    """Adds the epochs that the run does not have yet, at step = epoch, with the time they really had."""
+def epochs_of(client: "MlflowClient", run_id: str) -> set[int]:
+    """The epochs that a run has metrics of."""
+    return {int(point.step) for point in client.get_metric_history(run_id, "train/loss")}
+
+
+def log_epochs(client: "MlflowClient", run_id: str, events: list[Event], have: set[int]) -> None:
+    """Adds the epochs that are not in `have` yet, at step = epoch, with the time they really had."""
     from mlflow.entities import Metric
 
-    if not events:
-        return
-    have = {point.step for point in client.get_metric_history(run_id, "train/loss")}
     points = [
         Metric(name, value, event["time"], int(event["row"]["epoch"]))
         for event in events
@@ -104,6 +106,7 @@ def log_epochs(client: "MlflowClient", run_id: str, events: list[Event]) -> None
     ]
     for start in range(0, len(points), 1000):  # MLflow's limit per call
         client.log_batch(run_id, metrics=points[start : start + 1000])
+    have |= {int(event["row"]["epoch"]) for event in events}
 
 
 def epoch_metrics(event: Event) -> dict[str, float]:

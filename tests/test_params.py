@@ -94,3 +94,9 @@ def test_a_value_out_of_bounds_names_key_value_and_bound(make_params: Make, over
 def test_params_cannot_be_changed_after_they_were_checked(make_params: Make) -> None:
     with pytest.raises(ValueError, match="frozen"):
         make_params().train.epochs = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("channels", ["true", "1.0", "2", "grey"])
+def test_channels_are_one_or_three_and_nothing_like_it(make_params: Make, channels: str) -> None:
+    with pytest.raises(UserError, match="image.channels"):
+        make_params(f"image.channels={channels}")
