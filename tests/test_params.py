@@ -98,5 +98,5 @@ def test_params_cannot_be_changed_after_they_were_checked(make_params: Make) -> 
 
 @pytest.mark.parametrize("channels", ["true", "1.0", "2", "grey"])
 def test_channels_are_one_or_three_and_nothing_like_it(make_params: Make, channels: str) -> None:
-    with pytest.raises(UserError, match="image.channels"):
+    with pytest.raises(UserError, match=r"image\.channels"):
         make_params(f"image.channels={channels}")
