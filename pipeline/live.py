@@ -97,10 +97,8 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _start_watcher(live: Live) -> "subprocess.Popen[bytes] | None":
+def _start_watcher(live: Live) -> "subprocess.Popen[bytes]":
     """A process in a session of its own that closes the run should this process vanish."""
-    if live.client is None:
-        return None
     command = [sys.executable, "-m", "pipeline.watcher", live.journal.run_key, machine.process_mark()]
     return subprocess.Popen(
         command,
@@ -111,9 +109,7 @@ def _start_watcher(live: Live) -> "subprocess.Popen[bytes] | None":
     )
 
 
-def _dismiss(watcher: "subprocess.Popen[bytes] | None") -> None:
-    if watcher is None:
-        return
+def _dismiss(watcher: "subprocess.Popen[bytes]") -> None:
     assert watcher.stdin is not None
     try:
         watcher.stdin.write(b"done")
