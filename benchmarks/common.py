@@ -16,6 +16,7 @@ from pipeline import git, machine
 
 REPOSITORY = Path(__file__).parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results"
+COMMIT = git.commit()  # at the start: a long measurement may outlast the commit it measures
 
 
 @contextmanager
@@ -54,5 +55,5 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
 def keep(name: str, result: dict[str, Any]) -> None:
     """Writes a result with what it was measured on to `benchmarks/results/NAME.json`."""
     RESULTS.mkdir(exist_ok=True)
-    facts = {"commit": git.commit(), "cpu": machine.cpu(), "versions": machine.versions()}
+    facts = {"commit": COMMIT, "cpu": machine.cpu(), "versions": machine.versions()}
     (RESULTS / f"{name}.json").write_text(json.dumps({**result, "measured_on": facts}, indent=1) + "\n")
