@@ -3,7 +3,8 @@
 import io
 from typing import TYPE_CHECKING
 
-from pipeline.params import Model, convolutions, per_block
+from pipeline.blocks import convolutions, per_block
+from pipeline.params import Model
 
 if TYPE_CHECKING:
     import keras

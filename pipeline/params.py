@@ -4,9 +4,12 @@ One frozen model per section; a parameter keeps one dotted name (`model.dropout`
 schema to MLflow. `params_file` reads the file and turns what is wrong into one line.
 """
 
-from typing import Annotated, Any, Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipeline.blocks import PadMode, block_sizes
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -14,7 +17,6 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Pool = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-PadMode = Literal["same", "valid"]
 
 
 class Section(BaseModel):
@@ -26,16 +28,26 @@ class Section(BaseModel):
 class Dataset(Section):
     """Where the images come from."""
 
-    name: Literal["digits", "mnist", "folder"]
-    path: str  # of `folder`: a folder of class folders, or a zip, tar.gz, tar.xz of one; else empty
+    name: Literal["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "flowers", "folder"]
+    path: str  # of `folder`: a folder or archive of class folders, here or at an http(s):// or s3:// address
+    sha256: str  # of an archive at `path`, checked before anything in it is read; empty: not checked
     mirror: str  # a folder or address that replaces the official host; bytes are verified all the same
     watch: str  # what DVC watches for new data; `reprolens use` sets it
 
+    @field_validator("sha256")
+    @classmethod
+    def _sha256_is_one(cls, value: str) -> str:
+        if value and not re.fullmatch("[0-9a-f]{64}", value):
+            raise ValueError(f"dataset.sha256 is {value!r}, but must be 64 small hexadecimal digits, or empty")
+        return value
+
     @model_validator(mode="after")
     def _path_is_given(self) -> Self:
-        if self.name == "folder" and not self.path:
+        if self.name != "folder":
+            return self
+        if not self.path:
             raise ValueError("dataset.path is empty: run `reprolens use folder dataset.path=YOUR_FOLDER`")
-        if self.name == "folder" and self.watch != self.path:
+        if self.watch != self.path and "://" not in self.path:  # an address is watched only where that is wanted
             raise ValueError(f"dataset.watch is {self.watch!r} but must equal dataset.path for `folder`: {self.path!r}")
         return self
 
@@ -62,6 +74,8 @@ class Split(Section):
     val: Share
     test: Share
     max_unreadable: Share  # of all files; more than that stops the stage
+    # Pictures whose perceptual hashes differ in at most so many of 64 bits stay on one side; 0: off.
+    near_duplicates: Annotated[int, Field(ge=0, le=16)]
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:
@@ -161,37 +175,3 @@ class Params(Section):
     def _network_fits_image(self) -> Self:
         block_sizes(self.model, self.image.size)
         return self
-
-
-def per_block(value: Any, count: int) -> tuple[Any, ...]:
-    """One value per block: a single value is repeated `count` times."""
-    return value if isinstance(value, tuple) else (value,) * count
-
-
-def convolutions(model: Model) -> list[list[tuple[int, PadMode]]]:
-    """(filters, padding) of every convolution, block by block."""
-    blocks: list[list[tuple[int, PadMode]]] = []
-    for filters, padding in zip(model.filters, per_block(model.padding, len(model.filters)), strict=True):
-        counts = filters if isinstance(filters, tuple) else (filters,)
-        paddings = per_block(padding, len(counts))
-        if len(paddings) != len(counts):
-            raise ValueError(f"model.padding {list(paddings)} does not fit the block's filters {list(counts)}")
-        blocks.append(list(zip(counts, paddings, strict=True)))
-    return blocks
-
-
-def block_sizes(model: Model, size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Height and width after each block; raises where a block would leave nothing."""
-    count, sizes, side = len(model.filters), [], min(size)
-    height, width = size
-    kernels, pools = per_block(model.kernel, count), per_block(model.pool, count)
-    for block, (layers, kernel, pool) in enumerate(zip(convolutions(model), kernels, pools, strict=True), start=1):
-        shrink = sum(kernel - 1 for _, padding in layers if padding == "valid")
-        height, width = (height - shrink) // pool, (width - shrink) // pool
-        if min(height, width) < 1:
-            raise ValueError(
-                f"image.size {list(size)} is smaller than the network needs: nothing is left of {side} pixels after "
-                f"block {block} of model.filters. Use larger images, fewer blocks, or a smaller model.pool"
-            )
-        sizes.append((height, width))
-    return sizes

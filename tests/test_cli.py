@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.lifecycle.use import presets
 from tests.conftest import REPOSITORY, Program, snapshot
 
 HEAVY = {"tensorflow", "keras", "mlflow"}
@@ -31,7 +32,7 @@ def test_importing_a_module_does_not_import_tensorflow_or_mlflow() -> None:
     assert not modules_after(f"import pipeline, {', '.join([*names, *stages])}") & HEAVY
 
 
-@pytest.mark.parametrize("command", [(), ("use",), ("check",), ("track",), ("summary",)])
+@pytest.mark.parametrize("command", [(), ("use",), ("check",), ("track",), ("report",), ("summary",)])
 def test_every_command_has_help(reprolens: Program, command: tuple[str, ...]) -> None:
     done = reprolens(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -51,7 +52,10 @@ def test_a_wrong_command_line_is_told_its_usage(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("use", "digit"), "no preset `digit`: did you mean `digits`? There are digits, folder, mnist"),
+        (
+            ("use", "digit"),
+            f"no preset `digit`: did you mean `digits`? There are {', '.join(presets(REPOSITORY / 'presets'))}",
+        ),
         (("use", "digits", "train.epoch=3"), "unknown key `train.epoch`: did you mean `train.epochs`?"),
         (
             ("use", "folder"),

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline import keras_setup
+from pipeline.blocks import block_sizes
 from pipeline.model import build_model, summary
-from pipeline.params import Params, block_sizes
+from pipeline.params import Params
 
 Make = Callable[..., Params]
 PLAIN = (

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.blocks import block_sizes, convolutions, per_block
 from pipeline.errors import UserError
-from pipeline.params import Params, block_sizes, convolutions, per_block
+from pipeline.params import Params
 
 Make = Callable[..., Params]
 PLAIN = ("model.filters=[32,64]", "model.kernel=3", "model.padding=same", "model.pool=2", "model.dense=[128]")

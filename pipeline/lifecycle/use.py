@@ -8,10 +8,12 @@ from typing import Any
 
 from pipeline import params_file, paths
 from pipeline.errors import UserError, os_errors
-from pipeline.files import write_text
+from pipeline.files import at_home, write_text
+from pipeline.remote import is_remote
 
 BASE = "base"
 NOTHING_TO_WATCH = "pipeline/sources.py"  # a data set with checksums changes only with the code that fetches it
+AS_IT_STANDS = ("dataset.path", "dataset.sha256", "dataset.mirror", "dataset.watch")
 
 
 def presets(folder: Path) -> list[str]:
@@ -60,7 +62,8 @@ def check() -> None:
         UserError: the first thing that is wrong.
     """
     params = params_file.load(paths.PARAMS)
-    _must_exist(params.dataset.watch)
+    if not is_remote(params.dataset.watch):
+        _must_exist(params.dataset.watch)
 
 
 def _parse(overrides: Sequence[str]) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def _parse(overrides: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"{override!r} is not key=value, as in train.epochs=5")
         try:
             # A path is taken as it stands: YAML reads `~`, `a: b`, `a #1` and quotes as something else.
-            as_it_stands = not text or key in ("dataset.path", "dataset.mirror")
+            as_it_stands = not text or key in AS_IT_STANDS
             values[key] = text if as_it_stands else YAML(typ="safe").load(text)
         except YAMLError as error:
             raise UserError(f"{key}: {text!r} is not a value") from error
@@ -103,10 +106,12 @@ def _like(before: Any, value: Any) -> Any:
 
 def _watch(values: Any) -> None:
     dataset = values["dataset"]
-    if dataset["name"] != "folder":
+    if is_remote(str(dataset["path"])) and dataset["watch"] == dataset["path"]:
+        return  # wanted so: DVC asks the server for changes at every `dvc repro`
+    if dataset["name"] != "folder" or is_remote(str(dataset["path"])):
         dataset["watch"] = NOTHING_TO_WATCH
         return
-    dataset["path"] = str(Path(str(dataset["path"])).expanduser()) if dataset["path"] else ""
+    dataset["path"] = str(at_home(str(dataset["path"]), "dataset.path")) if dataset["path"] else ""
     dataset["watch"] = dataset["path"]
     if dataset["path"]:
         _must_exist(dataset["path"])

@@ -1,0 +1,42 @@
+"""The blocks of a convolutional network, from its params alone: what is in each, and the size it leaves."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pipeline.params import Model
+
+PadMode = Literal["same", "valid"]
+
+
+def per_block(value: Any, count: int) -> tuple[Any, ...]:
+    """One value per block: a single value is repeated `count` times."""
+    return value if isinstance(value, tuple) else (value,) * count
+
+
+def convolutions(model: "Model") -> list[list[tuple[int, PadMode]]]:
+    """(filters, padding) of every convolution, block by block."""
+    blocks: list[list[tuple[int, PadMode]]] = []
+    for filters, padding in zip(model.filters, per_block(model.padding, len(model.filters)), strict=True):
+        counts = filters if isinstance(filters, tuple) else (filters,)
+        paddings = per_block(padding, len(counts))
+        if len(paddings) != len(counts):
+            raise ValueError(f"model.padding {list(paddings)} does not fit the block's filters {list(counts)}")
+        blocks.append(list(zip(counts, paddings, strict=True)))
+    return blocks
+
+
+def block_sizes(model: "Model", size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Height and width after each block; raises where a block would leave nothing."""
+    count, sizes, side = len(model.filters), [], min(size)
+    height, width = size
+    kernels, pools = per_block(model.kernel, count), per_block(model.pool, count)
+    for block, (layers, kernel, pool) in enumerate(zip(convolutions(model), kernels, pools, strict=True), start=1):
+        shrink = sum(kernel - 1 for _, padding in layers if padding == "valid")
+        height, width = (height - shrink) // pool, (width - shrink) // pool
+        if min(height, width) < 1:
+            raise ValueError(
+                f"image.size {list(size)} is smaller than the network needs: nothing is left of {side} pixels after "
+                f"block {block} of model.filters. Use larger images, fewer blocks, or a smaller model.pool"
+            )
+        sizes.append((height, width))
+    return sizes
