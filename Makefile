@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help repro test check format ui setup dev slow lock python clean
+.PHONY: help repro test check format ui setup dev slow pictures lock python clean
 
 BIN := .venv/bin
 UV := UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
@@ -35,12 +35,15 @@ check: dev ## Format, lint, types, architecture, tests: what CI runs
 slow: dev ## The tests that take minutes: ten kills and what they must leave alone
 	$(BIN)/python -m pytest -m slow
 
+pictures: dev ## The pictures of the README, made anew (needs Chromium; KEEP=folder keeps the runs)
+	$(BIN)/python -m docs.pictures $(if $(KEEP),--keep $(KEEP))
+
 format: dev ## Format and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-ui: setup ## The MLflow UI on the local store, http://127.0.0.1:5000
-	@$(BIN)/reprolens track >/dev/null
+ui: setup ## The MLflow UI on the local store, http://127.0.0.1:5000, and the addresses to compare runs at
+	@$(BIN)/reprolens track --ui http://127.0.0.1:$(or $(PORT),5000)
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
 	  --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(or $(PORT),5000)
 

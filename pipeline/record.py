@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline import git, machine, params_file, paths
+from pipeline import git, machine, naming, page, params_file, paths, run_key
 from pipeline.context import provenance_tags
-from pipeline.files import file_digest
+from pipeline.facts import facts_of
+from pipeline.files import file_digest, tree_digest
 from pipeline.journal import Journal
 from pipeline.params import Params
 
@@ -14,26 +15,46 @@ PICTURES = ("curves.png", "confusion.png", "reliability.png", "mistakes.png")
 
 def start_facts(params: Params) -> dict[str, Any]:
     """Everything that `live.Live.start` wants to know about a run of these params."""
-    hashes = locked_hashes()
-    tags: dict[str, Any] = provenance_tags() | {
-        "reprolens.threads": params.train.threads,
-        "reprolens.package_lock": file_digest(paths.PACKAGE_LOCK, "md5"),
-        "reprolens.data": hashes.get(paths.RAW, "unknown"),
-        "reprolens.split.train": hashes.get(paths.TRAIN, "unknown"),
-        "reprolens.split.val": hashes.get(paths.VAL, "unknown"),
-        "reprolens.split.test": hashes.get(paths.TEST, "unknown"),
-    }
+    hashes, flat = locked_hashes(), params_file.flatten(params.model_dump(mode="json"))
+    recipe = naming.recipe(flat, naming.read_presets(paths.PRESETS))
+    tags: dict[str, Any] = (
+        provenance_tags()
+        | short_tags(flat, hashes)
+        | {
+            "reprolens.preset": recipe.preset,
+            "reprolens.changes": recipe.described(),
+            "reprolens.threads": params.train.threads,
+            "reprolens.package_lock": file_digest(paths.PACKAGE_LOCK, "md5"),
+            "reprolens.data": hashes.get(paths.RAW, "unknown"),
+            "reprolens.split.train": hashes.get(paths.TRAIN, "unknown"),
+            "reprolens.split.val": hashes.get(paths.VAL, "unknown"),
+            "reprolens.split.test": hashes.get(paths.TEST, "unknown"),
+        }
+    )
     tags["mlflow.note.content"] = how_to_make_again(tags["reprolens.commit"], tags["reprolens.dirty"] == "yes")
     return {
         "experiment": experiment_name(params),
-        "name": run_name(params),
-        "params": params_file.flatten(params.model_dump(mode="json")),
+        "name": recipe.name(),
+        "params": flat,
         "tags": tags,
         "inputs": [
             {"name": f"{experiment_name(params)}-{context}", "context": context, "source": str(path), "digest": digest}
             for context, path in (("training", paths.TRAIN), ("validation", paths.VAL), ("testing", paths.TEST))
             if (digest := hashes.get(path))
         ],
+    }
+
+
+def short_tags(flat: dict[str, Any], hashes: dict[Path, str]) -> dict[str, str]:
+    """Tags that two runs are compared by at a glance: is it the data, the split, the code or the network?"""
+    splits = {path.name: hashes.get(path, "unknown") for path in (paths.TRAIN, paths.VAL, paths.TEST)}
+    code = {dep.as_posix(): tree_digest(dep) for dep in run_key.train_deps() if dep.suffix == ".py"}
+    return {
+        "data": hashes.get(paths.RAW, "unknown")[: naming.SHORT],
+        "split": naming.short_digest(splits),
+        "code": naming.short_digest(code),
+        "packages": file_digest(paths.PACKAGE_LOCK, "md5")[: naming.SHORT],
+        "network": naming.network(flat),
     }
 
 
@@ -51,17 +72,6 @@ def experiment_name(params: Params) -> str:
     if params.dataset.name != "folder":
         return params.dataset.name
     return Path(params.dataset.path).name.split(".")[0] or "folder"
-
-
-def run_name(params: Params) -> str:
-    """A name one can tell runs apart by, as in `conv 32-64 dense 128, adamw 0.001 one-cycle, 20 epochs, seed 0`."""
-    filters = "-".join(
-        "+".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in params.model.filters
-    )
-    dense = "-".join(str(units) for units in params.model.dense)
-    network = " ".join(([f"conv {filters}"] if filters else []) + ([f"dense {dense}"] if dense else [])) or "linear"
-    how = f"{params.train.optimizer} {params.train.learning_rate:g} {params.train.schedule}"
-    return f"{network}, {how}, {params.train.epochs} epochs, seed {params.train.seed}"
 
 
 def locked_hashes() -> dict[Path, str]:
@@ -95,6 +105,9 @@ def keep_evaluation(journal: Journal) -> None:
         "dvc.lock": paths.GRAPH_LOCK,
     }
     journal.keep(pictures | data | tables)
+    if paths.REPORT_PAGE.exists():
+        text = paths.REPORT_PAGE.read_text(encoding="utf-8")
+        journal.keep_text(paths.REPORT_PAGE.name, page.fill(text, facts_of(journal)))
 
 
 def model_tags(model: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ the run is completed later by `reprolens track`. Only this module,
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from pipeline import machine, paths, tracking_server
+from pipeline import experiment_page, machine, paths, tracking_server
 from pipeline.journal import Event, Journal, Status
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ KEY_TAG = "reprolens.run_key"
 PID_TAG = "reprolens.pid"
 HOST_TAG = "reprolens.host"
 TEST_STEP = 0
+RUNS_COMPARED = 200  # the newest; more lines cannot be told apart in a chart
+# The order epoch metrics are first logged in: MLflow's compare page draws the first.
+EPOCH_ORDER = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 
 
 def find_run(client: "MlflowClient", run_key: str) -> "Run | None":
@@ -39,6 +42,7 @@ def begin(client: "MlflowClient", journal: Journal) -> str:
     tags = [RunTag(name, str(value)) for name, value in _tags(journal, start).items()]
     client.log_batch(run.info.run_id, params=params, tags=tags)
     _log_inputs(client, run, start["inputs"])
+    set_up_page(client, run.info.experiment_id)
     return str(run.info.run_id)
 
 
@@ -68,9 +72,31 @@ def _experiment(client: "MlflowClient", name: str) -> str:
         return str(found.experiment_id)
 
 
+def set_up_page(client: "MlflowClient", experiment_id: str) -> None:
+    """Sets up the experiment's page for the runs it has now; a description someone wrote stays."""
+    experiment = client.get_experiment(experiment_id)
+    runs = client.search_runs([experiment_id], max_results=RUNS_COMPARED)
+    wanted = experiment_page.tags(experiment_id, [run.data.params for run in runs], experiment.creation_time)
+    for name, value in wanted.items():
+        have = experiment.tags.get(name)
+        if have is None or (name == experiment_page.VIEW_TAG and have != value):
+            client.set_experiment_tag(experiment_id, name, value)
+
+
+def views(client: "MlflowClient", server: str) -> dict[str, str]:
+    """Where the UI of `server` shows the runs of each experiment that has such a view: name -> address."""
+    experiments = client.search_experiments(order_by=["last_update_time DESC"])
+    return {
+        experiment.name: experiment_page.view_address(server, experiment.experiment_id)
+        for experiment in experiments
+        if experiment_page.VIEW_TAG in experiment.tags
+    }
+
+
 def _tags(journal: Journal, start: Event) -> dict[str, Any]:
     model = (journal.last("model") or {}).get("tags", {})
-    return {KEY_TAG: journal.run_key, PID_TAG: start["pid"], **start["tags"], **model}
+    interval = experiment_page.interval_tag((journal.last("test") or {}).get("metrics", {}))
+    return {KEY_TAG: journal.run_key, PID_TAG: start["pid"], **start["tags"], **model, **interval}
 
 
 def _log_inputs(client: "MlflowClient", run: "Run", inputs: list[dict[str, str]]) -> None:
@@ -113,7 +139,12 @@ def epoch_metrics(event: Event) -> dict[str, float]:
     """An epoch's numbers under the names they have in MLflow: `train/loss`, `val/accuracy`..."""
     row = {name: value for name, value in event["row"].items() if name != "epoch"}
     named = {f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}": value for name, value in row.items()}
-    return named | ({"seconds_per_epoch": event["seconds"]} if event.get("seconds") else {})
+    ordered = {name: named[name] for name in sorted(named, key=_place)}
+    return ordered | ({"seconds_per_epoch": event["seconds"]} if event.get("seconds") else {})
+
+
+def _place(name: str) -> int:
+    return EPOCH_ORDER.index(name) if name in EPOCH_ORDER else len(EPOCH_ORDER)
 
 
 def log_test(client: "MlflowClient", run_id: str, metrics: dict[str, float], when: int) -> None:

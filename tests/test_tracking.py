@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import machine, tracking, tracking_server
+from pipeline import experiment_page, machine, tracking, tracking_server
 from pipeline.completion import complete
 from pipeline.journal import Journal
+from pipeline.lifecycle.track import where
 from pipeline.live import Live
 
 ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.7}
@@ -62,6 +63,35 @@ def test_a_run_has_its_params_tags_and_status(client: Any, journal: Journal) -> 
     assert run.data.params == {"model.dropout": "0.2", "train.epochs": "2"}
     assert run.data.tags["reprolens.run_key"] == journal.run_key
     assert run.info.end_time == journal.events("end")[-1]["time"]
+
+
+def test_what_the_compare_page_draws_first_is_logged_first(client: Any, journal: Journal) -> None:
+    logged = list(tracking.epoch_metrics(journal.events("epoch")[0]))
+    assert logged == ["val/accuracy", "val/loss", "train/accuracy", "train/loss", "seconds_per_epoch"]
+
+
+def test_the_experiment_page_is_set_up_and_follows_the_runs(client: Any, journal: Journal) -> None:
+    complete(client, journal, None)
+    experiment = client.get_experiment_by_name("digits")
+    before = experiment.tags[experiment_page.VIEW_TAG]
+    other = Journal(journal.folder.with_name(journal.folder.name + "-other"))
+    other.write("start", pid="1@0.00", **FACTS | {"params": {"model.dropout": 0.7}})
+    complete(client, other, None)
+    assert client.get_experiment_by_name("digits").tags[experiment_page.VIEW_TAG] != before
+    assert list(tracking.views(client, "http://127.0.0.1:1")) == ["digits"]
+
+
+def test_a_description_someone_wrote_stays(client: Any, journal: Journal) -> None:
+    experiment = client.get_experiment(client.get_run(complete(client, journal, None)).info.experiment_id)
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
+    complete(client, journal, None)
+    assert client.get_experiment(experiment.experiment_id).tags["mlflow.note.content"] == "mine"
+
+
+def test_the_pages_of_the_local_store_are_listed_under_the_address_of_its_ui(client: Any, journal: Journal) -> None:
+    complete(client, journal, None)
+    assert where("http://127.0.0.1:1")["digits"].startswith("http://127.0.0.1:1/#/experiments/")
+    assert where(None) == {}
 
 
 def test_kept_files_are_uploaded_once_and_let_go(client: Any, journal: Journal) -> None:

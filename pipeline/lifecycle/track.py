@@ -35,6 +35,24 @@ def track() -> list[str]:
     return [journal.events("start")[-1]["name"] for journal in waiting]
 
 
+def where(server: str | None) -> dict[str, str]:
+    """Where the runs can be seen, experiment by experiment: name -> address.
+
+    Args:
+        server: address of the UI on the local store; not asked where `MLFLOW_TRACKING_URI` names a server.
+    """
+    uri = tracking_server.tracking_uri()
+    address = uri if uri.startswith(("http://", "https://")) else server
+    if not address:
+        return {}
+    try:
+        client = tracking_server.connect()
+        with tracking_server.reachable():
+            return tracking.views(client, address)
+    except tracking_server.Away:  # gone since the runs were completed; they are what counts
+        return {}
+
+
 def _current() -> Journal | None:
     """The journal of the run whose outs lie in the workspace, made from them where there is none."""
     if not paths.RUN_KEY.exists() or not paths.MODEL.exists():

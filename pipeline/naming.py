@@ -1,0 +1,188 @@
+"""What a run is called: by what its params change against the nearest preset, as in `dropout 0.3, epochs 5 (digits)`.
+
+Pure: params and presets in, words out. The name column of the MLflow UI is narrow, so what tells runs
+apart comes first and what they share, the preset, last.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import params_file
+from pipeline.errors import UserError
+
+Flat = Mapping[str, Any]  # dotted name -> value
+
+BASE = "base"
+ROOM = 28  # characters of changes that the name column shows beside the preset
+SHORT = 8  # hex digits of a digest that people compare by eye
+MARK = 4  # hex digits that tell names apart whose changes did not all fit
+# They say where the images lie or how the judging is done: the run key does not know them.
+LEFT_OUT = {
+    *("dataset.path", "dataset.sha256", "dataset.mirror", "dataset.watch"),
+    *("evaluate.bootstrap", "evaluate.seed"),
+}
+# The word of each key, the most telling first. A key that is missing here comes last, under its own name.
+WORDS = {
+    "dataset.name": "data",
+    "model.filters": "filters",
+    "model.dense": "dense",
+    "model.dropout": "dropout",
+    "model.dense_dropout": "dense dropout",
+    "model.batch_norm": "batch norm",
+    "train.optimizer": "",  # sgd, adam, adamw speak for themselves
+    "train.learning_rate": "rate",
+    "train.schedule": "schedule",
+    "train.epochs": "epochs",
+    "train.batch_size": "batch",
+    "image.size": "size",
+    "image.channels": "channels",
+    "train.weight_decay": "decay",
+    "train.momentum": "momentum",
+    "train.label_smoothing": "smoothing",
+    "train.class_weights": "class weights",
+    "model.kernel": "kernel",
+    "model.pool": "pool",
+    "model.padding": "padding",
+    "model.rescale": "rescale",
+    "augment.flip_horizontal": "flip",
+    "augment.rotation": "rotation",
+    "augment.zoom": "zoom",
+    "augment.cutout": "cutout",
+    "train.patience": "patience",
+    "train.monitor": "monitor",
+    "train.seed": "seed",
+    "split.seed": "split seed",
+    "split.train": "train share",
+    "split.val": "val share",
+    "split.test": "test share",
+    "train.threads": "threads",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One key whose value is not the preset's; `before` is None where the preset has no such key."""
+
+    key: str
+    before: Any
+    now: Any
+
+    def words(self) -> str:
+        """As in `dropout 0.3`."""
+        return f"{word_of(self.key)} {compact(self.key, self.now)}".strip()
+
+    def full(self) -> str:
+        """As in `model.dropout 0 -> 0.3`."""
+        return f"{self.key} {compact(self.key, self.before)} -> {compact(self.key, self.now)}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The nearest preset, and what is changed against it, the most telling change first."""
+
+    preset: str
+    changes: tuple[Change, ...]
+
+    def name(self) -> str:
+        """The name of a run, as in `dropout 0.3, epochs 5 (digits)`; other params have another name."""
+        if not self.changes:
+            return self.preset
+        shown = [self.changes[0].words()]
+        for change in self.changes[1:]:
+            if len(", ".join([*shown, change.words()])) > ROOM:
+                break
+            shown.append(change.words())
+        rest = len(self.changes) - len(shown)
+        more = f" +{rest} {self._mark()}" if rest else ""
+        return f"{', '.join(shown)}{more} ({self.preset})"
+
+    def described(self) -> str:
+        """Every change in full, as in `model.dropout 0 -> 0.3; train.epochs 40 -> 5`."""
+        return "; ".join(change.full() for change in self.changes) or "none"
+
+    def _mark(self) -> str:
+        return short_digest({change.key: _plain(change.now) for change in self.changes}, MARK)
+
+
+def recipe(params: Flat, presets: Mapping[str, Flat]) -> Recipe:
+    """The preset with the fewest keys changed, of the same data set if there is one; then the first by name."""
+    changed = {name: _changes(params, preset) for name, preset in presets.items()}
+    if not changed:
+        return Recipe(str(params.get("dataset.name", "run")), ())
+    best = min(changed, key=lambda name: (_moves_data(changed[name]), len(changed[name]), name))
+    return Recipe(best, changed[best])
+
+
+def read_presets(folder: Path) -> dict[str, Flat]:
+    """Every preset laid over the base, with dotted names; one that cannot be read is passed over."""
+    base = _read(folder / f"{BASE}.yaml") if (folder / f"{BASE}.yaml").exists() else None
+    if base is None:
+        return {}
+    overlays = {file.stem: _read(file) for file in sorted(folder.glob("*.yaml")) if file.stem != BASE}
+    return {name: base | overlay for name, overlay in overlays.items() if overlay is not None}
+
+
+def word_of(key: str) -> str:
+    """The short word of a key."""
+    return WORDS.get(key, key.rpartition(".")[2].replace("_", " "))
+
+
+def compact(key: str, value: Any) -> str:
+    """A value in few characters: `on`, `0.3`, `32-64`, `32+32-64`, `96x96`."""
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, list | tuple):
+        inner = ["+".join(map(str, item)) if isinstance(item, list | tuple) else compact(key, item) for item in value]
+        return ("x" if key == "image.size" else "-").join(inner) or "none"
+    return str(value)
+
+
+def network(params: Flat) -> str:
+    """The network in few words, as in `conv 32-64 dense 128 a1f2`: digest of all `model.*` and of the image size."""
+    parts = [
+        f"{word} {compact(key, params[key])}"
+        for word, key in (("conv", "model.filters"), ("dense", "model.dense"))
+        if params[key]
+    ]
+    shape = {key: value for key, value in params.items() if key.startswith(("model.", "image."))}
+    return f"{' '.join(parts) or 'linear'} {short_digest({key: _plain(value) for key, value in shape.items()}, MARK)}"
+
+
+def short_digest(parts: Mapping[str, str], length: int = SHORT) -> str:
+    """The first hex digits of a digest over names and their values; the order of the names does not matter."""
+    return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:length]
+
+
+def _changes(params: Flat, preset: Flat) -> tuple[Change, ...]:
+    order = {key: place for place, key in enumerate(WORDS)}
+    keys = sorted(params.keys() - LEFT_OUT, key=lambda key: (order.get(key, len(order)), key))
+    return tuple(
+        Change(key, preset.get(key), params[key])
+        for key in keys
+        if key not in preset or _plain(params[key]) != _plain(preset[key])
+    )
+
+
+def _moves_data(changes: tuple[Change, ...]) -> bool:
+    return any(change.key == "dataset.name" for change in changes)
+
+
+def _plain(value: Any) -> str:
+    """Equal for 1 and 1.0, for a list and a tuple; not for 1 and true."""
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return json.dumps([_plain(item) for item in value] if isinstance(value, list | tuple) else whole)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        return params_file.flatten(params_file.read_yaml(file))
+    except UserError:  # a preset someone is just writing must not stop a training
+        return None
