@@ -1,5 +1,7 @@
 """Bootstrap 95% intervals of the test metrics."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from pipeline.metrics import (
     confusion,
     in_top5,
     mean_f1,
+    same_superclass,
     surprise,
 )
 
@@ -18,11 +21,16 @@ Interval = dict[str, float]
 """`low` and `high`."""
 
 
-def bootstrap_intervals(labels: Labels, probabilities: Floats, resamples: int, seed: int) -> dict[str, Interval]:
+def bootstrap_intervals(
+    labels: Labels, probabilities: Floats, resamples: int, seed: int, superclasses: Sequence[str] = ()
+) -> dict[str, Interval]:
     """Percentile bootstrap intervals of the measures, and of each class's precision, recall and F1.
 
     Images are drawn with replacement (Efron & Tibshirani, "An Introduction to the Bootstrap", ch. 13).
     The calibration error has none: resampling biases it upwards.
+
+    Args:
+        superclasses: of each class its superclass, by number, for data that has them.
 
     Returns:
         name -> {"low", "high"}; a class is keyed by its number, as in `recall/3`.
@@ -35,6 +43,8 @@ def bootstrap_intervals(labels: Labels, probabilities: Floats, resamples: int, s
     }
     if num_classes >= TOP5_FROM:
         per_image["top5_accuracy"] = in_top5(labels, probabilities).astype(np.float64)
+    if superclasses:
+        per_image["superclass_accuracy"] = same_superclass(labels, guesses, superclasses).astype(np.float64)
     drawn: dict[str, list[float]] = {}
     random = np.random.default_rng(seed)
     for _ in range(resamples):

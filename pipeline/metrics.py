@@ -51,6 +51,17 @@ def in_top5(labels: Labels, probabilities: Floats) -> NDArray[np.bool_]:
     return found
 
 
+def same_superclass(labels: Labels, guesses: Labels, superclasses: Sequence[str]) -> NDArray[np.bool_]:
+    """Per image, whether the guess lies in the superclass of the label.
+
+    Args:
+        superclasses: of each class its superclass, by the class's number.
+    """
+    numbers = np.unique(np.array(superclasses), return_inverse=True)[1]
+    same: NDArray[np.bool_] = numbers[labels] == numbers[guesses]
+    return same
+
+
 def loss(labels: Labels, probabilities: Floats) -> float:
     """Mean cross-entropy in nats; probabilities are clipped at 1e-7, as Keras does."""
     return float(surprise(labels, probabilities).mean())

@@ -1,6 +1,7 @@
 """Tables and pictures of a judged test split."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from pipeline import keras_setup, metrics, packed
 from pipeline.model import build_model
 from pipeline.packed import Packed
 from pipeline.params import Evaluate, Params
-from pipeline.stages.evaluate import Judged, evaluate, predict
+from pipeline.stages.evaluate import Judged, evaluate, predict, superclasses_of
+from tests.judged import ABOUT, manifest_of
 from tests.test_metrics import case
 
 FILES = {
@@ -23,6 +25,7 @@ FILES = {
     "reliability.png",
     "curves.png",
     "mistakes.png",
+    "report.html",
 }
 HISTORY = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.7], "val_loss": [1.1, 0.6]})
 HISTORY["val_accuracy"] = [0.4, 0.6]
@@ -35,15 +38,8 @@ def judged(num_classes: int, count: int = 60, classes: list[str] | None = None) 
     return Judged(Packed(images, labels), probabilities, classes or [f"class {n}" for n in range(num_classes)])
 
 
-def manifest_of(answers: Judged) -> pd.DataFrame:
-    labels = [answers.classes[label] for label in answers.split.labels]
-    count = len(labels)
-    hashes, files = [f"{number:064x}" for number in range(count)], [f"{number}.png" for number in range(count)]
-    return pd.DataFrame({"file": files, "label": labels, "split": "test", "pixel_hash": hashes})
-
-
 def run(answers: Judged, folder: Path) -> dict[str, Any]:
-    return evaluate(PARAMS, answers, manifest_of(answers), HISTORY, folder)
+    return evaluate(PARAMS, answers, manifest_of(answers), HISTORY, ABOUT, folder)
 
 
 def table(folder: Path, name: str) -> pd.DataFrame:
@@ -151,7 +147,7 @@ def test_a_failed_evaluation_leaves_the_last_one(tmp_path: Path) -> None:
     run(judged(2), tmp_path / "report")
     before = (tmp_path / "report" / "predictions.csv").read_bytes()
     with pytest.raises(KeyError):
-        evaluate(PARAMS, judged(3), manifest_of(judged(3)), HISTORY.drop(columns="loss"), tmp_path / "report")
+        evaluate(PARAMS, judged(3), manifest_of(judged(3)), HISTORY.drop(columns="loss"), ABOUT, tmp_path / "report")
     assert (tmp_path / "report" / "predictions.csv").read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["report"]
 
@@ -163,3 +159,21 @@ def test_predictions_are_probabilities_in_the_order_of_the_split(make_params: Ca
     probabilities = predict(model, split)
     assert probabilities.shape == (300, 3) and probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, model(split.images), atol=1e-6)
+
+
+def test_superclass_accuracy_comes_with_data_that_has_superclasses(tmp_path: Path) -> None:
+    answers = judged(20)
+    of = {name: f"kind {number // 5}" for number, name in enumerate(answers.classes)}
+    manifest = manifest_of(answers)
+    assert superclasses_of(manifest, answers.classes) == ()
+    manifest["superclass"] = [of[label] for label in manifest["label"]]
+    with_them = replace(answers, superclasses=tuple(of.values()))
+    found = evaluate(PARAMS, with_them, manifest, HISTORY, ABOUT, tmp_path / "report")
+    guesses = answers.probabilities.argmax(axis=1)
+    assert found["superclass_accuracy"] == np.mean(guesses // 5 == answers.split.labels // 5) > found["accuracy"]
+    assert set(found["interval"]["superclass_accuracy"]) == {"low", "high"}
+
+
+def test_superclasses_are_read_from_the_manifest() -> None:
+    manifest = pd.DataFrame({"label": ["b", "a", "b"], "superclass": ["y", "x", "y"]})
+    assert superclasses_of(manifest, ["a", "b"]) == ("x", "y")

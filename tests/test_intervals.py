@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.intervals import bootstrap_intervals
-from pipeline.metrics import measures_for, per_class
+from pipeline.metrics import measures_for, per_class, same_superclass
 from tests.test_metrics import case
 
 
@@ -54,3 +54,12 @@ def test_certain_numbers_have_intervals_without_width() -> None:
 def test_a_class_without_images_has_an_interval_of_zero() -> None:
     labels = np.arange(40) % 2
     assert bootstrap_intervals(labels, np.eye(3)[labels], 100, 0)["recall/2"] == {"low": 0.0, "high": 0.0}
+
+
+def test_superclass_accuracy_has_an_interval_where_there_are_superclasses() -> None:
+    random = np.random.default_rng(3)
+    labels, probabilities = random.integers(0, 4, 300), random.dirichlet(np.ones(4), 300)
+    found = bootstrap_intervals(labels, probabilities, 200, 0, ["a", "a", "b", "b"])["superclass_accuracy"]
+    value = same_superclass(labels, probabilities.argmax(axis=1), ["a", "a", "b", "b"]).mean()
+    assert found["low"] < value < found["high"]
+    assert "superclass_accuracy" not in bootstrap_intervals(labels, probabilities, 200, 0)

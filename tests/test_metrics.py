@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import metrics
-from pipeline.metrics import Metric
+from pipeline.metrics import Metric, same_superclass
 
 Case = tuple[Any, Any]
 
@@ -108,3 +108,9 @@ def test_the_first_epoch_always_improves_and_a_lost_loss_never_does() -> None:
     loss = metrics.VALIDATION["val_loss"]
     assert metrics.improved(loss, [{"val_loss": 9.0}])
     assert not metrics.improved(loss, [{"val_loss": 9.0}, {"val_loss": float("nan")}])
+
+
+def test_a_guess_in_the_labels_superclass_counts() -> None:
+    labels, guesses = np.array([0, 1, 2, 3, 0]), np.array([1, 1, 3, 0, 3])
+    same = same_superclass(labels, guesses, ["fish", "fish", "trees", "trees"])
+    assert same.tolist() == [True, True, True, False, False]

@@ -26,6 +26,7 @@ def summary() -> str:
         "",
         f"  model      {paths.MODEL}",
         f"  numbers    {paths.METRICS}, {paths.EVALUATE_REPORT}/*.csv",
+        f"  report     {paths.REPORT_PAGE} (with times and machine: .venv/bin/reprolens report)",
         f"  pictures   {paths.EVALUATE_REPORT}/*.png, {paths.SPLIT_REPORT}/*.png",
         "",
         "  next       make ui                                               compare runs in the browser",

@@ -1,21 +1,23 @@
 """Stage 4: the only reader of the test split. Numbers, tables and pictures of the trained model."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pipeline import canonical, images, keras_setup, packed, params_file, paths, record, report, sheets
+from pipeline import canonical, images, keras_setup, packed, page, params_file, paths, record, report, sheets
+from pipeline.about import About, about_workspace, folder_digest
 from pipeline.completion import complete
 from pipeline.errors import UserError, os_errors, run_main
 from pipeline.files import replacing_folder, write_text
 from pipeline.intervals import Interval, bootstrap_intervals
 from pipeline.journal import Journal, open_journal
 from pipeline.live import Live
-from pipeline.metrics import Floats, confusion, measures_for, per_class, reliability
+from pipeline.metrics import Floats, confusion, measures_for, per_class, reliability, same_superclass
+from pipeline.mistakes import Mistake, mistakes_of
 from pipeline.packed import Packed
+from pipeline.page_parts import Numbers
 from pipeline.params import Evaluate, Params
 from pipeline.progress import say
 
@@ -34,6 +36,15 @@ class Judged:
     split: Packed
     probabilities: Floats
     classes: list[str]
+    superclasses: tuple[str, ...] = ()  # of each class, by its number, for data that has them
+
+
+def superclasses_of(manifest: "pd.DataFrame", classes: Sequence[str]) -> tuple[str, ...]:
+    """The superclass of each class, as the manifest has it; none for most data."""
+    if "superclass" not in manifest:
+        return ()
+    found = dict(zip(manifest["label"], manifest["superclass"], strict=True))
+    return tuple(found[label] for label in classes)
 
 
 def predict(model: "keras.Model", split: Packed) -> Floats:
@@ -46,6 +57,9 @@ def metrics_of(judged: Judged, intervals: dict[str, Interval]) -> dict[str, Any]
     """The overall metrics, and under `interval` their 95% intervals."""
     labels, probabilities = judged.split.labels, judged.probabilities
     overall = {name: measure(labels, probabilities) for name, measure in measures_for(len(judged.classes)).items()}
+    if judged.superclasses:
+        guessed_near = same_superclass(labels, probabilities.argmax(axis=1), judged.superclasses)
+        overall["superclass_accuracy"] = float(guessed_near.mean())
     return overall | {
         "images": len(labels),
         "interval": {name: intervals[name] for name in overall if name in intervals},
@@ -76,17 +90,33 @@ def predictions_table(judged: Judged, manifest: "pd.DataFrame") -> "pd.DataFrame
 
 
 def evaluate(
-    params: Evaluate, judged: Judged, manifest: "pd.DataFrame", history: "pd.DataFrame", folder: Path
+    params: Evaluate, judged: Judged, manifest: "pd.DataFrame", history: "pd.DataFrame", about: About, folder: Path
 ) -> dict[str, Any]:
-    """Writes tables and pictures to `folder` and returns the metrics."""
-    intervals = bootstrap_intervals(judged.split.labels, judged.probabilities, params.bootstrap, params.seed)
+    """Writes tables, pictures and the page to `folder` and returns the metrics."""
+    intervals = bootstrap_intervals(
+        judged.split.labels, judged.probabilities, params.bootstrap, params.seed, judged.superclasses
+    )
     metrics = metrics_of(judged, intervals)
-    predictions = predictions_table(judged, manifest)
+    scores = class_table(judged, intervals)
+    mistakes = mistakes_of(
+        judged.split.labels, judged.probabilities, list(manifest["file"]), list(manifest["pixel_hash"])
+    )
     with replacing_folder(folder) as beside:
-        packed.write_table(beside / "predictions.csv", predictions)
-        packed.write_table(beside / "per_class.csv", class_table(judged, intervals))
+        packed.write_table(beside / "predictions.csv", predictions_table(judged, manifest))
+        packed.write_table(beside / "per_class.csv", scores)
         _draw(judged, metrics, history, beside)
-        _draw_mistakes(judged, predictions, beside)
+        _draw_mistakes(judged, mistakes, beside)
+        numbers = Numbers(
+            judged.classes,
+            judged.split.labels,
+            judged.probabilities,
+            metrics,
+            scores.to_dict("records"),
+            history.to_dict("records"),
+            mistakes,
+            judged.split.images,
+        )
+        write_text(beside / paths.REPORT_PAGE.name, page.render(about, numbers))
     return metrics
 
 
@@ -104,20 +134,13 @@ def _draw(judged: Judged, metrics: dict[str, Any], history: "pd.DataFrame", fold
     report.save(report.learning_curves(history), folder / "curves.png")
 
 
-def _draw_mistakes(judged: Judged, predictions: "pd.DataFrame", folder: Path) -> None:
-    wrong = np.flatnonzero((predictions["label"] != predictions["guess"]).to_numpy())
-    worst = wrong[np.argsort(-judged.probabilities[wrong].max(axis=1), kind="stable")][:MISTAKES_SHOWN]
-    rows = predictions.iloc[worst]
-    captions = [
-        sheets.mistake_caption(label, guess, likelihood)
-        for label, guess, likelihood in zip(rows["label"], rows["guess"], rows["likelihood"], strict=True)
-    ]
-    title = (
-        f"Worst mistakes: the {len(worst)} surest of {len(wrong):,} wrong guesses in {len(predictions):,} test images"
-    )
-    report.save(
-        sheets.captioned_sheet([judged.split.images[row] for row in worst], captions, title), folder / "mistakes.png"
-    )
+def _draw_mistakes(judged: Judged, mistakes: list[Mistake], folder: Path) -> None:
+    worst, classes = mistakes[:MISTAKES_SHOWN], judged.classes
+    captions = [sheets.mistake_caption(classes[item.label], classes[item.guess], item.likelihood) for item in worst]
+    count = len(judged.split)
+    title = f"Worst mistakes: the {len(worst)} surest of {len(mistakes):,} wrong guesses in {count:,} test images"
+    sheet = sheets.captioned_sheet([judged.split.images[item.row] for item in worst], captions, title)
+    report.save(sheet, folder / "mistakes.png")
 
 
 def _track(journal: Journal, params: Params, metrics: dict[str, Any]) -> None:
@@ -140,10 +163,12 @@ def main() -> None:
     split = packed.load(paths.TEST)
     if len(split) == 0:
         raise UserError("the test split is empty: raise split.test")
-    judged = Judged(split, predict(model, split), note["labels"])
+    manifest = packed.load_manifest(paths.TEST)
+    judged = Judged(split, predict(model, split), note["labels"], superclasses_of(manifest, note["labels"]))
     history = pd.read_csv(paths.HISTORY)
     with os_errors("cannot write the report", paths.EVALUATE_REPORT.parent):
-        metrics = evaluate(params.evaluate, judged, packed.load_manifest(paths.TEST), history, paths.EVALUATE_REPORT)
+        about = about_workspace(params, {"Test split": folder_digest(paths.TEST)})
+        metrics = evaluate(params.evaluate, judged, manifest, history, about, paths.EVALUATE_REPORT)
         write_text(paths.METRICS, json.dumps(metrics, indent=1) + "\n")
         _track(open_journal(paths.RUN_KEY.read_text(encoding="utf-8").strip()), params, metrics)
     interval = metrics["interval"]["accuracy"]
