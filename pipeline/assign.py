@@ -5,7 +5,7 @@ So exact copies cannot lie on both sides, and when the data grows no old image m
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import UserError
@@ -53,11 +53,19 @@ def choose(pixel_hash: str, given: frozenset[str], params: Split) -> str:
     return "train"
 
 
-def assign(records: Sequence[Placed], hashes: Sequence[str | None], params: Split) -> Assigned:
+def assign(
+    records: Sequence[Placed],
+    hashes: Sequence[str | None],
+    params: Split,
+    alike: Sequence[Sequence[int]] = (),
+) -> Assigned:
     """Divides records by pixel hash; `None` stands for an unreadable file and is passed over.
 
     Equal pixels under different labels are quarantined; a training image found again in a given val or
     test part leaves training.
+
+    Args:
+        alike: groups of positions, of near-duplicates; each goes where its lowest pixel hash falls.
 
     Raises:
         UserError: a class has no image in some split; names a `split.seed` that works.
@@ -65,19 +73,35 @@ def assign(records: Sequence[Placed], hashes: Sequence[str | None], params: Spli
     quarantined = _conflicts(records, hashes)
     out = {item.file for item in quarantined}
     usable = {i: digest for i, digest in enumerate(hashes) if digest is not None and records[i].file not in out}
+    drawn_by = _drawn_by(usable, alike)
     given = frozenset(record.split for record in records if record.split)
-    held_out = {usable[i]: name for name in ("val", "test") for i in usable if records[i].split == name}
-    leaked = [i for i, digest in usable.items() if digest in held_out and records[i].split != held_out[digest]]
-    quarantined += [Quarantined(records[i].file, records[i].label, f"also in {held_out[usable[i]]}") for i in leaked]
+    held_out = {drawn_by[i]: name for name in ("val", "test") for i in usable if records[i].split == name}
+    leaked = [i for i, digest in drawn_by.items() if digest in held_out and records[i].split != held_out[digest]]
+    exact = {usable[i] for i in usable if records[i].split in ("val", "test")}
+    quarantined += [_leak(records[i], held_out[drawn_by[i]], usable[i] in exact) for i in leaked]
     kept = sorted(usable.keys() - set(leaked), key=lambda i: (usable[i], records[i].file))
-    chosen = {i: held_out.get(usable[i]) or choose(usable[i], given, params) for i in kept}
+    chosen = {i: held_out.get(drawn_by[i]) or choose(drawn_by[i], given, params) for i in kept}
     positions = {name: [i for i in kept if chosen[i] == name] for name in SPLITS}
     drawn: dict[str, set[str]] = {record.label: set() for record in records}
     for i in kept:
         if records[i].split in (None, "train"):
-            drawn[records[i].label].add(usable[i])
+            drawn[records[i].label].add(drawn_by[i])
     _check_classes(records, positions, lambda name: _remedy(name, drawn.values(), given, params))
     return Assigned(positions, sorted(quarantined, key=lambda item: item.file))
+
+
+def _drawn_by(usable: Mapping[int, str], alike: Sequence[Sequence[int]]) -> dict[int, str]:
+    """The pixel hash that decides about each image: its own, or the lowest of its near-duplicates."""
+    deciding = dict(usable)
+    for group in alike:
+        members = [i for i in group if i in usable]
+        deciding |= dict.fromkeys(members, min((usable[i] for i in members), default=""))
+    return deciding
+
+
+def _leak(record: Placed, held_out: str, exact: bool) -> Quarantined:
+    reason = f"also in {held_out}" if exact else f"near-duplicate of an image in {held_out}"
+    return Quarantined(record.file, record.label, reason)
 
 
 def _conflicts(records: Sequence[Placed], hashes: Sequence[str | None]) -> list[Quarantined]:

@@ -40,15 +40,49 @@ def check() -> None:
 
 
 @cli.command()
-def track() -> None:
+@click.option("--image", "number", type=int, default=0, show_default=True, help="The training image to draw.")
+@click.option("--augmented", is_flag=True, help="Draw that image under many augmentations, too.")
+def preview(number: int, augmented: bool) -> None:
+    """Show the data before training: shapes, classes, counts, samples, one image with its label."""
+    from pipeline.lifecycle import preview as look
+
+    look.make_splits()
+    click.echo(look.overview())
+    click.echo(f"pictures {look.image(number)}")
+    if augmented:
+        click.echo(f"pictures {look.augmented(number)}")
+
+
+@cli.command()
+@click.option("--ui", metavar="ADDRESS", help="Where the UI on the local store is; its pages are listed.")
+def track(ui: str | None) -> None:
     """Complete runs in MLflow: those restored from DVC's cache, or made while its server was away."""
     from pipeline.lifecycle.track import track as complete_runs
+    from pipeline.lifecycle.track import where
 
     names = complete_runs()
     for name in names:
         click.echo(f"complete: {name}")
     if not names:
         click.echo("nothing to complete")
+    for experiment, address in where(ui).items():
+        click.echo(f"compare the runs of {experiment}: {address}")
+
+
+@cli.command()
+@click.argument("run", required=False)
+@click.option("--no-open", is_flag=True, help="Only print where the page is.")
+def report(run: str | None, no_open: bool) -> None:
+    """Open the report of RUN: an MLflow run id or run key, the beginning of one, or a run's exact name.
+
+    Without RUN, the report of what was made last in this folder.
+    """
+    from pipeline.lifecycle.report import report as write_report
+
+    target = write_report(run)
+    click.echo(f"report: {target}")
+    if not no_open:
+        click.launch(str(target))
 
 
 @cli.command()

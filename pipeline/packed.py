@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.files import reserve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +61,7 @@ def write(folder: Path, pixels: NDArray[np.uint8], positions: Sequence[int], lab
     """Copies `pixels[positions]` to `folder` in bounded memory, with `labels` beside."""
     shape = (len(positions), *pixels.shape[1:])
     target = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    reserve(folder / "images.npy")
     for start in range(0, len(positions), COPY_AT_ONCE):
         chunk = positions[start : start + COPY_AT_ONCE]
         target[start : start + len(chunk)] = pixels[chunk]

@@ -20,6 +20,8 @@ TEST = Path("data/split/test")
 CLASSES = Path("data/split/classes.json")
 SPLIT_REPORT = Path("reports/split")
 
+PREVIEW = Path("reports/preview")  # what `reprolens preview` draws; DVC does not know it
+
 MODEL = Path("models/model.keras")
 RUN_KEY = Path("models/run_key.txt")
 TRAIN_REPORT = Path("reports/train")
@@ -29,6 +31,7 @@ SUMMARY = TRAIN_REPORT / "summary.txt"
 METRICS = Path("reports/metrics.json")
 EVALUATE_REPORT = Path("reports/evaluate")
 PREDICTIONS = EVALUATE_REPORT / "predictions.csv"
+REPORT_PAGE = EVALUATE_REPORT / "report.html"
 
 
 def root() -> Path:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.archives import in_memory, pack_pictures, write_tar
+from pipeline.archives import pack_pictures
 from pipeline.errors import UserError
+from pipeline.raw_tar import in_memory, write_tar
 from tests.conftest import write_pictures
 
 Pack = Callable[[Path], bytes]

@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 from pipeline.layout import Placed
 from pipeline.params import Split
 
-PARAMS = Split(seed=0, train=0.7, val=0.2, test=0.1, max_unreadable=0)
+PARAMS = Split(seed=0, train=0.7, val=0.2, test=0.1, max_unreadable=0, near_duplicates=0)
 
 
 def digest(number: int) -> str:
@@ -149,3 +149,34 @@ def test_a_class_that_a_given_split_lacks_needs_images_there() -> None:
     placed, hashes = given(("train", range(500)), ("test", range(500, 510, 2)))
     with pytest.raises(UserError, match="class 'b' has no image in test: add images of it to test/"):
         assign(placed, hashes, PARAMS)
+
+
+def test_near_duplicates_go_where_their_lowest_pixel_hash_falls() -> None:
+    found = sides(assign(records(4000), HASHES, PARAMS, [[0, 1, 2, 3, 4, 5], [8, 9]]), HASHES)
+    for group in ([0, 1, 2, 3, 4, 5], [8, 9]):
+        lowest = min(HASHES[i] for i in group)
+        assert {found[HASHES[i]] for i in group} == {choose(lowest, frozenset(), PARAMS)}
+    alone = sides(assign(records(4000), HASHES, PARAMS), HASHES)
+    assert {digest for digest in found if found[digest] != alone[digest]} <= {HASHES[i] for i in range(10)}
+
+
+def test_a_group_that_grows_moves_only_if_its_lowest_hash_changes() -> None:
+    group = sorted(range(20), key=lambda i: HASHES[i])
+    small = sides(assign(records(4000), HASHES, PARAMS, [group[:10]]), HASHES)
+    large = sides(assign(records(4000), HASHES, PARAMS, [group]), HASHES)
+    assert all(small[HASHES[i]] == large[HASHES[i]] for i in group[:10])
+
+
+def test_a_near_duplicate_of_a_given_test_image_leaves_training() -> None:
+    placed = [*records(400, "train/{}.png", "train"), *records(40, "test/{}.png", "test")]
+    assigned = assign(placed, HASHES[:440], PARAMS, [[0, 1, 400], [2, 3]])
+    left = [item for item in assigned.quarantined if item.file in ("train/0.png", "train/1.png")]
+    assert [item.reason for item in left] == ["near-duplicate of an image in test"] * 2
+    assert len(assigned.quarantined) == 2
+    assert {sides(assigned, HASHES)[HASHES[i]] for i in (2, 3)} in ({"train"}, {"val"})
+
+
+def test_unreadable_members_of_a_group_are_passed_over() -> None:
+    hashes: list[str | None] = [None, *HASHES[1:400]]
+    positions = assign(records(400), hashes, PARAMS, [[0, 1]]).positions
+    assert not any(0 in chosen for chosen in positions.values())

@@ -124,9 +124,11 @@ WHOLE = encoded(Image.fromarray(np.tile(COLOUR, (20, 20, 1))), "JPEG")
         (encoded(Image.fromarray(COLOUR))[:-30], "broken picture"),
         (png_header(10_000), "too many pixels"),  # Pillow only warns up to twice its limit
         (png_header(100_000), "too many pixels"),
-        (b"DDS " + struct.pack("<I", 124) + bytes(120), "broken picture: Unknown pixel format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),  # starts Ghostscript
+        (b"DDS " + struct.pack("<I", 124) + bytes(120), "not a picture"),
+        (png_header(0), "."),
     ],
-    ids=["empty", "text", "half a JPEG", "half a PNG", "small bomb", "bomb", "unknown kind of DDS"],
+    ids=["empty", "text", "half a JPEG", "half a PNG", "small bomb", "bomb", "PostScript", "DDS", "no pixels"],
 )
 @pytest.mark.filterwarnings("ignore")  # as outside pytest: the code itself has to heed Pillow's warning
 def test_what_is_no_picture_has_a_reason(content: bytes, reason: str) -> None:
@@ -157,3 +159,33 @@ def test_a_picture_of_the_right_size_is_kept_to_the_byte() -> None:
 def test_grey_stays_grey() -> None:
     grey: Pixels = np.repeat(GREY[:, :, None], 3, axis=2)
     np.testing.assert_array_equal(fit(grey, (4, 6), 1)[:, :, 0], GREY)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_large_pictures_are_laid_over_white_as_in_one_piece(mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (1500, 900, 4), dtype=np.uint8)
+    clear = Image.fromarray(pixels).convert(mode)
+    options: dict[str, Any] = {"transparency": bytes(range(256))} if mode == "P" else {}
+    content = encoded(clear, compress_level=0, **options)
+    with Image.open(io.BytesIO(content)) as opened:
+        layered = opened.convert("RGBA")
+    expected = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
+    np.testing.assert_array_equal(decode(content), np.asarray(expected))
+
+
+def test_large_deep_pictures_are_scaled_as_in_one_piece() -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (1500, 900), dtype=np.uint16)
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(deep), compress_level=0))[:, :, 1], deep >> 8)
+
+
+def test_what_libraries_say_about_damage_stays_off_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+    whole = encoded(Image.fromarray(np.tile(COLOUR, (9, 9, 1))), "TIFF", compression="tiff_lzw")
+    assert decode(whole).shape == (36, 54, 3)
+    with pytest.raises(Unreadable, match="broken picture"):
+        decode(whole[:100] + b"\xff" * 400 + whole[500:])
+    assert capfd.readouterr().err == ""
+
+
+def test_exif_that_cannot_be_read_counts_as_none() -> None:
+    content = encoded(Image.fromarray(COLOUR), "JPEG", exif=b"Exif\0\0nonsense")
+    assert decode(content).shape == (4, 6, 3)

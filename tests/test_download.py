@@ -2,8 +2,7 @@
 
 import gzip
 import os
-import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from pipeline.errors import run_main
 from pipeline.stages import download
 from tests.conftest import Program, edit_yaml, snapshot, write_pictures
-from tests.test_archives import archived, zip_with
+from tests.test_archives import archived
 from tests.test_fetch import closed_port, serving
 
 RAW = "data/download/images.tar"
@@ -70,83 +69,6 @@ def without_rights(folder: Path) -> Iterator[None]:
         if root:
             os.seteuid(0)
         folder.chmod(mode)
-
-
-def with_strangers(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"x")
-    return folder
-
-
-def damaged(folder: Path, kind: str, start: int, content: bytes = b"") -> Path:
-    """An archive with `content` written at `start`, or cut off there."""
-    archive = archived(write_pictures(folder, count=3, side=30), kind)
-    whole = archive.read_bytes()
-    archive.write_bytes(whole[:start] + (content + whole[start:][len(content) :] if content else b""))
-    return archive
-
-
-def second_header(folder: Path) -> int:
-    with tarfile.open(damaged(folder, "tar", -1)) as tar:
-        return tar.getmembers()[1].offset
-
-
-def written(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
-
-
-def with_password(folder: Path) -> Path:
-    """A zip whose flags say that its files are encrypted."""
-    archive = archived(write_pictures(folder, count=1), "zip")
-    flagged = archive.read_bytes()
-    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        parts = flagged.split(signature)
-        parts[1:] = [part[: flags - 4] + b"\x01" + part[flags - 3 :] for part in parts[1:]]
-        flagged = signature.join(parts)
-    return written(archive, flagged)
-
-
-BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "missing folder": (lambda at: at, "does not exist: give a folder of class folders or an archive"),
-    "empty folder": (lambda at: with_strangers(at, ".hidden"), "holds no files: expected class folders"),
-    "no class folders": (lambda at: with_strangers(at, "1.jpg"), "'1.jpg' is in no class folder: expected class"),
-    "one class": (lambda at: write_pictures(at, ("cats",)), "has only one class, 'cats'"),
-    "no train": (lambda at: with_strangers(at, "test/a/1", "test/b/1"), "has no train/ folder"),
-    "new in test": (lambda at: with_strangers(at, "train/a/1", "train/b/1", "test/c/1"), "class 'c' is in val/ or"),
-    "text": (lambda at: written(at, b"words" * 999), "is neither a folder nor an archive (.zip, .tar, .tar.gz"),
-    "empty file": (lambda at: written(at, b""), "is neither a folder nor an archive"),
-    "empty zip": (lambda at: written(at, b"PK\x05\x06" + bytes(18)), "holds no files: expected class folders"),
-    "zip cut": (lambda at: damaged(at, "zip", 2000), "is neither a folder nor an archive"),
-    "zip checksum": (lambda at: damaged(at, "zip", 300, bytes(50)), "is broken ("),
-    "zip outwards": (lambda at: written(at, zip_with("../a/1", 0)), "a path that leads out of the archive"),
-    "zip password": (with_password, "is encrypted, password required"),
-    "tar cut": (lambda at: damaged(at, "tar", 5000), "is broken ("),
-    "tar cut in a header": (
-        lambda at: damaged(at, "tar", second_header(at) + 99),
-        "is broken (cut off or damaged in the mid",
-    ),
-    "tar header": (
-        lambda at: damaged(at, "tar", second_header(at) + 2, b"#" * 9),
-        "is broken (cut off or damaged in the mid",
-    ),
-    "gz cut": (lambda at: damaged(at, "tar.gz", 2000), "is broken (Compressed file ended before"),
-    "gz damaged": (lambda at: damaged(at, "tar.gz", 2000, b"#" * 99), "is broken ("),
-    "gz of text": (lambda at: written(at, gzip.compress(b"words" * 999)), "is neither a folder nor an archive"),
-    "xz cut": (lambda at: damaged(at, "tar.xz", 2000), "is broken (Compressed file ended before"),
-    "xz damaged": (lambda at: damaged(at, "tar.xz", 2000, b"#" * 99), "is broken (Corrupt input data"),
-}
-
-
-@pytest.mark.parametrize("row", BAD)
-def test_data_that_cannot_be_used_gives_one_line_and_changes_nothing(earlier: Path, row: str) -> None:
-    make, message = BAD[row]
-    source = make(earlier / "my data")
-    use_folder(earlier, str(source))
-    line = refused(earlier)
-    assert line.startswith(f"dataset.path '{source}'")
-    assert message in line
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import paths
 from tests.checkout import Checkout, free_port, make_checkout, mlflow_server
 from tests.conftest import write_pictures
 
@@ -71,6 +74,15 @@ def test_dvc_shows_metrics_and_plots(finished: Checkout) -> None:
     page = (finished.folder / "shown" / "index.html").read_text()
     assert page.count("vega") >= 3
     assert "confusion.png" in page
+    assert f'<iframe src="../{paths.REPORT_PAGE}"' in page
+
+
+def test_the_report_names_the_bytes_and_no_time(finished: Checkout) -> None:
+    text = (finished.folder / paths.REPORT_PAGE).read_text(encoding="utf-8")
+    hashes = re.findall(r"<code>([0-9a-f]{32}(?:\.dir)?)</code>", text)
+    assert len(hashes) == 3 and all(f"md5: {digest}\n" in finished.lock().decode() for digest in hashes)
+    commit = finished.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert commit[:10] not in text and str(finished.folder) not in text and f"{datetime.now():%Y-%m-%d}" not in text
 
 
 def test_one_run_leads_back_to_everything(finished: Checkout) -> None:
@@ -95,6 +107,7 @@ def test_the_run_has_its_files(finished: Checkout) -> None:
     ).read_bytes()
     assert {file.name for file in (folder / "pictures").iterdir()} >= {"curves.png", "confusion.png", "mistakes.png"}
     assert (folder / "code.diff").exists()
+    assert "at commit" in (folder / "report.html").read_text(encoding="utf-8")
     assert (folder / "dvc.lock").exists()
 
 

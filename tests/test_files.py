@@ -1,11 +1,24 @@
 """Files appear whole or not at all."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.files import file_digest, replacing, replacing_folder, tree_digest, write_text
+from pipeline.errors import UserError
+from pipeline.files import (
+    at_home,
+    file_digest,
+    replacing,
+    replacing_folder,
+    require_room,
+    reserve,
+    scratch_folder,
+    tree_digest,
+    write_text,
+)
 
 
 def fail_while_writing(target: Path) -> None:
@@ -64,3 +77,62 @@ def test_the_digest_of_a_folder_sees_content_and_names_only(tmp_path: Path) -> N
     (tmp_path / "two" / "sub" / "a").rename(tmp_path / "two" / "sub" / "b")
     assert same != tree_digest(tmp_path / "two")
     assert tree_digest(tmp_path / "one" / "sub" / "a") == file_digest(tmp_path / "one" / "sub" / "a")
+
+
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    dead, alive = ended_process(), os.getppid()
+    kept = {f".a.{alive}.tmp", ".a.9999999999999999999.tmp", ".a.x.tmp", f".b.{dead}.tmp", f"a.{dead}.tmp"}
+    for name in (*kept, f".a.{dead}.tmp", f".a.{os.getpid()}.tmp"):
+        (tmp_path / name).write_text("half")
+    write_text(tmp_path / "a", "whole")
+    assert {file.name for file in tmp_path.iterdir()} == kept | {"a"}
+
+
+def test_folders_that_a_killed_process_left_are_removed_too(tmp_path: Path) -> None:
+    for name in ("f", "[f]"):
+        left = tmp_path / f".{name}.{ended_process()}.tmp"
+        left.mkdir()
+        (left / "half").write_text("half")
+        with replacing_folder(tmp_path / name) as beside:
+            (beside / "a").write_text("whole")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["[f]", "f"]
+
+
+def fail_in_a_scratch_folder(target: Path) -> None:
+    with scratch_folder(target) as folder:
+        (folder / "a").write_text("half")
+        raise RuntimeError("power cut")
+
+
+def test_a_scratch_folder_goes_whatever_happens(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="power cut"):
+        fail_in_a_scratch_folder(tmp_path / "new" / "work")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_room_is_asked_for_before_writing(tmp_path: Path) -> None:
+    require_room(tmp_path, 1)
+    with pytest.raises(UserError, match=r"has no room: 1,000,000,000,000.0 MB are needed and [\d,.]+ MB are free"):
+        require_room(tmp_path, 10**18)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot reserve room")
+def test_reserved_room_is_taken_from_the_disk(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(1 << 20)
+    reserve(tmp_path / "sparse")
+    found = (tmp_path / "sparse").stat()
+    assert found.st_size == 1 << 20 and found.st_blocks * 512 >= 1 << 20
+
+
+def test_a_home_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert at_home("~/data", "dataset.path") == Path("/home/ada/data")
+    with pytest.raises(UserError, match=r"dataset\.path '~nobody-here/a' names a home that cannot be found"):
+        at_home("~nobody-here/a", "dataset.path")

@@ -1,4 +1,7 @@
-"""Ten times `kill -9` of the whole process group, then `dvc repro`: always the same bytes and one MLflow run."""
+"""`kill -9` of the whole process group, then `dvc repro`: always the same bytes and one MLflow run.
+
+Ten moments of the whole pipeline, and twenty at random of `download` and `split`.
+"""
 
 import os
 import signal
@@ -6,9 +9,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.checkout import Checkout, make_checkout
+from tests.hostile import pictures, tarred
 from tests.test_end_to_end import local_runs
 
 EPOCHS = 24
@@ -42,6 +47,7 @@ class Undisturbed:
 
     checkout: Checkout
     lock: bytes
+    seconds: float = 0  # from the beginning of the first stage to the end
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +96,52 @@ def test_a_killed_run_does_not_stay_running(tmp_path: Path) -> None:
             break
         time.sleep(0.5)
     assert run["status"] == "KILLED"
+
+
+NUM_PICTURES = 5_000  # per class; `download` and `split` take some seconds each
+NUM_MOMENTS = 20
+# Spread evenly, each at random within its share.
+SHARES = [(n + float(part)) / NUM_MOMENTS for n, part in enumerate(np.random.default_rng(0).random(NUM_MOMENTS))]
+
+
+@pytest.fixture(scope="module")
+def divided(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """A checkout whose `split` has run on many pictures from an archive."""
+    folder = tmp_path_factory.mktemp("random-kills")
+    (folder / "pictures.tar.xz").write_bytes(tarred(pictures(NUM_PICTURES, side=24), "xz"))
+    use = ("folder", f"dataset.path={folder / 'pictures.tar.xz'}", "image.size=[32, 32]", "image.channels=3")
+    checkout = make_checkout(folder, *use)
+    checkout.forget()
+    process = checkout.start("dvc", "repro", "split", PYTHONUNBUFFERED="1")
+    assert process.stdout is not None
+    began, lines = 0.0, []
+    for line in process.stdout:
+        lines.append(line)
+        began = began or (time.monotonic() if "Running stage" in line else 0.0)
+    assert process.wait() == 0, "".join(lines)
+    process.stdout.close()
+    return Undisturbed(checkout, checkout.lock(), time.monotonic() - began)
+
+
+def strays(checkout: Checkout) -> list[str]:
+    """What only a process at work may have."""
+    folders = [checkout.folder / name for name in ("data", "reports", ".reprolens")]
+    files = [file for folder in folders for file in folder.rglob("*")]
+    return [file.name for file in files if file.name.startswith(".") or file.suffix in {".tmp", ".part", ".lock"}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", SHARES)
+def test_download_and_split_killed_at_random_end_the_same(divided: Undisturbed, share: float) -> None:
+    checkout = divided.checkout
+    checkout.forget()
+    process = checkout.start("dvc", "repro", "split", PYTHONUNBUFFERED="1")
+    assert process.stdout is not None
+    assert any("Running stage 'download'" in line for line in process.stdout)
+    time.sleep(share * divided.seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.stdout.close()
+    process.wait()  # it may have come to its end before
+    checkout.repro("split")
+    assert checkout.lock() == divided.lock
+    assert strays(checkout) == []

@@ -43,6 +43,9 @@ def test_records_come_sorted_whatever_the_order() -> None:
         (["train/cats/1.jpg", "test/dogs/2.jpg"], "only one class, 'cats'"),
         (["test/cats/1.jpg", "val/dogs/2.jpg"], "no train/ folder"),
         (["train/a/1", "train/b/2", "test/c/3"], "class 'c' is in val/ or test/ but not in train/"),
+        (["train/a/1", "train/b/2", "test/A/3"], "the classes 'A' and 'a', which differ only in upper and lower case"),
+        (["stra\u00dfe/1", "STRASSE/2"], "which differ only in upper and lower case"),
+        (["a /1", "A/2"], "which differ only in case, spaces or Unicode spelling"),
     ],
 )
 def test_what_is_no_data_set_is_refused_by_name(names: list[str], message: str) -> None:
@@ -66,6 +69,28 @@ def test_what_is_no_data_set_is_refused_by_name(names: list[str], message: str) 
 )
 def test_folders_that_wrap_everything_are_cut_off(names: list[str], shorter: list[str]) -> None:
     assert list(without_wrapper(names).values()) == shorter
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["rose/1", "tulip/2", "LICENSE.txt"],
+        ["photos/rose/1", "photos/tulip/2", "photos/LICENSE.txt", "README"],
+        ["photos/rose/1", "photos/tulip/2", "docs/about.pdf", "docs/deep/down/about.html"],
+        ["all/train/rose/1", "all/train/tulip/2", "all/train/labels.csv", "all/README.md"],
+    ],
+)
+def test_documents_outside_of_class_folders_are_passed_over(names: list[str]) -> None:
+    assert [name[-6:] for name in without_wrapper(names).values()] == ["rose/1", "ulip/2"]
+
+
+def test_documents_in_class_folders_count_as_files() -> None:
+    assert "rose/notes.txt" in without_wrapper(["x/rose/1", "x/rose/notes.txt", "x/tulip/2"]).values()
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "photo.png", "readme_photo"])
+def test_loose_files_that_are_no_documents_are_kept_to_be_refused(name: str) -> None:
+    assert name in without_wrapper(["rose/1", "tulip/2", name]).values()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.archives import in_memory, pack_pictures, write_tar
+from pipeline.archives import pack_pictures
 from pipeline.errors import UserError
+from pipeline.idx import idx_array, idx_bytes
 from pipeline.layout import Placed
-from pipeline.raw import idx_array, open_raw
-from pipeline.sources import idx_bytes
+from pipeline.raw import open_raw
+from pipeline.raw_tar import in_memory, write_tar
 from tests.conftest import write_pictures
 
 IMAGES = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3)

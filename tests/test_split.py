@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline import packed, paths
+from pipeline import cifar, packed, paths, sources
 from pipeline.decode import decode, fit, pixel_hash
 from pipeline.errors import run_main
+from pipeline.params import Dataset
 from pipeline.stages import download, split
+from tests import official
 from tests.conftest import Program, edit_yaml, snapshot, write_pictures
 from tests.test_archives import ODD, archived
 from tests.test_download import without_rights
@@ -194,3 +196,51 @@ def test_the_program_ends_with_one_line_and_exit_code_1(program: Program, worksp
     missing = "data/download/images.tar is missing or broken: run `dvc repro --force download`"
     assert done.stderr == f"split: error: {missing}\n"
     assert snapshot(workspace) == before
+
+
+def lookalikes(workspace: Path) -> None:
+    """Smooth pictures, each with a smaller copy, so that a pair looks alike but has other pixels."""
+    random = np.random.default_rng(5)
+    for label in ("cats", "dogs"):
+        (workspace / "pictures" / label).mkdir(parents=True)
+        for number in range(30):
+            coarse = Image.fromarray(random.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+            scene = coarse.resize((60, 60), Image.Resampling.BICUBIC)
+            scene.save(workspace / "pictures" / label / f"{number}.png")
+            scene.resize((40, 40)).save(workspace / "pictures" / label / f"{number}_small.png")
+
+
+@pytest.mark.parametrize("distance", [0, 6])
+def test_near_duplicates_stay_on_one_side_where_that_is_wanted(
+    workspace: Path, prepare: Prepare, distance: int
+) -> None:
+    lookalikes(workspace)
+    prepare(split__near_duplicates=distance)
+    split.main()
+    table = manifest()
+    pairs = table.groupby(table["file"].str.replace("_small", ""))["split"].nunique()
+    assert (pairs.max() == 1) == (distance == 6)
+    assert ("near_duplicates" in table) == (distance == 6)
+    assert (paths.SPLIT_REPORT / "near_duplicates.png").exists() == (distance == 6)
+    if distance:
+        said = json.loads((paths.SPLIT_REPORT / "counts.json").read_text())["groups_of_near_duplicates"]
+        assert said == table["near_duplicates"].nunique() == 60
+
+
+def test_colour_arrays_keep_their_names_and_superclasses(workspace: Path) -> None:
+    archive = workspace / "cifar-100-binary.tar.gz"
+    archive.write_bytes(official.cifar100(per_class=12))
+    params = Dataset(name="cifar100", path="", sha256="", mirror=str(workspace), watch="")
+    row = official.archive_of(archive.read_bytes(), sources.CIFAR100, "unused")
+    paths.RAW.parent.mkdir(parents=True)
+    sources.cifar_records(row, cifar.CIFAR100, params, paths.RAW, workspace / "kept")
+    edit_yaml(workspace / "params.yaml", image__size=[32, 32], image__channels=3, split__val=0.3, split__train=0.55)
+    split.main()
+    table = packed.load_manifest(paths.TEST)
+    assert len(table) == 1200 and table["superclass"].nunique() == 20
+    number = {name: position for position, name in enumerate(packed.load_classes(paths.CLASSES))}
+    coarse = table["label"].map(lambda label: f"coarse_{int(label[-2:]) // 5:02d}")
+    assert (table["superclass"] == coarse).all()
+    held = packed.load(paths.TEST)
+    assert [number[label] for label in table["label"]] == held.labels.tolist()
+    assert held.images.shape[1:] == (32, 32, 3)
