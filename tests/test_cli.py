@@ -10,6 +10,8 @@ import pytest
 from pipeline.lifecycle.use import presets
 from tests.conftest import REPOSITORY, Program, snapshot
 
+PRESETS = presets(REPOSITORY / "presets")
+
 HEAVY = {"tensorflow", "keras", "mlflow"}
 
 
