@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.intervals import bootstrap_intervals
+from pipeline.intervals import bootstrap_intervals, wilson
 from pipeline.metrics import measures_for, per_class, same_superclass
 from tests.test_metrics import case
 
@@ -44,11 +44,9 @@ def test_the_seed_alone_decides() -> None:
     assert first == same != other
 
 
-def test_certain_numbers_have_intervals_without_width() -> None:
+def test_a_loss_without_spread_has_an_interval_without_width() -> None:
     labels = np.arange(40) % 2
-    intervals = bootstrap_intervals(labels, np.eye(2)[labels], 100, 0)
-    assert intervals["accuracy"] == {"low": 1.0, "high": 1.0}
-    assert intervals["loss"] == {"low": 0.0, "high": 0.0}
+    assert bootstrap_intervals(labels, np.eye(2)[labels], 100, 0)["loss"] == {"low": 0.0, "high": 0.0}
 
 
 def test_a_class_without_images_has_an_interval_of_zero() -> None:
@@ -63,3 +61,18 @@ def test_superclass_accuracy_has_an_interval_where_there_are_superclasses() -> N
     value = same_superclass(labels, probabilities.argmax(axis=1), ["a", "a", "b", "b"]).mean()
     assert found["low"] < value < found["high"]
     assert "superclass_accuracy" not in bootstrap_intervals(labels, probabilities, 200, 0)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (256, 256), (3, 7)])
+def test_wilsons_interval_is_scipys(hits: int, count: int) -> None:
+    from scipy.stats import binomtest
+
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    assert wilson(hits, count) == pytest.approx({"low": expected.low, "high": expected.high})
+
+
+def test_all_right_is_no_certainty() -> None:
+    labels = np.arange(100) % 4
+    found = bootstrap_intervals(labels, np.eye(4, dtype=np.float32)[labels], 100, 0)
+    assert found["accuracy"] == wilson(100, 100) and found["accuracy"]["low"] < 0.97
+    assert found["recall/2"] == wilson(25, 25) == found["precision/2"]
