@@ -5,29 +5,29 @@ package works (gs:// with gcsfs...). What was fetched is kept under the version 
 time, size): a repeated call goes on where the last one stopped, and never mixes two versions.
 """
 
-import errno
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
+import urllib3.exceptions
 
 from pipeline.archives import pack_members, pack_pictures
 from pipeline.checksums import wrong_sha256
-from pipeline.errors import UserError, one_line
+from pipeline.errors import UserError
 from pipeline.fetch import fetch, is_address
 from pipeline.params import Dataset
 from pipeline.progress import progress_bar, say
+from pipeline.pull import PATIENCE, Patience
 from pipeline.raw_tar import Open
+from pipeline.remote_trouble import network_errors
 
 CHUNK = 8 << 20  # bytes asked for at once
 BATCH = 128  # files fetched at once
-OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # of this machine's disk, not of the server
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,20 @@ def is_remote(place: str) -> bool:
     return "://" in place
 
 
-def pack(params: Dataset, target: Path, scratch: Path) -> None:
+def pack(params: Dataset, target: Path, scratch: Path, patience: Patience = PATIENCE, most: int | None = None) -> None:
     """Writes the pictures at the address `params.path` to the canonical tar `target`.
+
+    Args:
+        patience: when to give up on a web server.
+        most: bytes that an archive on a web server may have; None: as many as the disk has room for.
 
     Raises:
         UserError: nothing there, no access, a broken connection or archive, a wrong checksum, no class folders.
     """
     kept = scratch / "remote" / hashlib.sha256(params.path.encode()).hexdigest()[:16]
     if is_address(params.path) and urlsplit(params.path).path.rpartition("/")[2]:  # a file, not `https://host/folder/`
-        return _pack_archive(_fetch_archive(params, kept), params, target, scratch)
-    with _network_errors(params.path):
+        return _pack_archive(_fetch_archive(params, kept, patience, most), params, target, scratch)
+    with network_errors(params.path):
         system, path = _connect(params.path)
         if not is_address(path) and (found := system.info(path))["type"] == "file":
             archive = _copy_archive(system, _remote(path, found), params, kept)
@@ -74,23 +78,23 @@ def _pack_archive(archive: Path, params: Dataset, target: Path, scratch: Path) -
             shutil.rmtree(version)
 
 
-def _fetch_archive(params: Dataset, kept: Path) -> Path:
+def _fetch_archive(params: Dataset, kept: Path, patience: Patience, most: int | None) -> Path:
     name = urlsplit(params.path).path.rpartition("/")[2]
-    version = params.sha256 or _http_version(params.path)
+    version = params.sha256 or _http_version(params.path, patience)
     folder = kept / hashlib.sha256(version.encode()).hexdigest()[:16]
     if not version:
         (folder / name).unlink(missing_ok=True)
-    return fetch(name, [params.path], folder, lambda path: _wrong(path, params))
+    return fetch(name, [params.path], folder, lambda path: _wrong(path, params), patience, most)
 
 
 def _wrong(path: Path, params: Dataset) -> str | None:
     return wrong_sha256(path, params.sha256) if params.sha256 else None
 
 
-def _http_version(address: str) -> str:
+def _http_version(address: str, patience: Patience) -> str:
     try:
-        reply = requests.head(address, allow_redirects=True, timeout=(10, 30))
-    except requests.RequestException:
+        reply = requests.head(address, allow_redirects=True, timeout=(patience.connect, patience.silence))
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError):  # ValueError: a redirect to nonsense
         return ""  # fetching says it better
     marks = [reply.headers.get(name, "") for name in ("ETag", "Last-Modified")]
     return " ".join([*marks, reply.headers.get("Content-Length", "")]) if reply.ok and any(marks) else ""
@@ -168,33 +172,3 @@ def _size(file: Path) -> int:
 
 def _opener(file: Path) -> Open:
     return lambda: file.open("rb")
-
-
-@contextmanager
-def _network_errors(address: str) -> Iterator[None]:
-    """Turns whatever the file system behind an address raises into one line that names the address."""
-    try:
-        yield
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"dataset.path {address!r}: nothing is there. Check its spelling") from error
-    except PermissionError as error:
-        raise UserError(f"dataset.path {address!r}: access denied. Check the credentials of this machine") from error
-    except ImportError as error:
-        raise UserError(f"dataset.path {address!r}: {one_line(error)}") from error
-    except _problems() as error:
-        if isinstance(error, OSError) and error.errno in OURS:
-            raise
-        raise UserError(
-            f"dataset.path {address!r} could not be read: {one_line(error)}. Check the network, then run again "
-            "(what was fetched is kept)"
-        ) from error
-
-
-def _problems() -> tuple[type[Exception], ...]:
-    """What fsspec's file systems raise: the libraries under it have no common ancestor. Imported once needed."""
-    import aiohttp
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return (OSError, ValueError, aiohttp.ClientError, BotoCoreError, ClientError)

@@ -20,13 +20,11 @@ from pipeline.fetch import fetch, is_address
 from pipeline.files import at_home
 from pipeline.idx import CLASSES, SUPERCLASSES, idx_bytes
 from pipeline.params import Dataset
+from pipeline.pull import PATIENCE, Patience
 from pipeline.raw_tar import in_memory, write_tar
 
 Source = Callable[[Dataset, Path, Path], None]
 """(params, target tar, folder for downloads and scratch files) -> writes the tar."""
-
-
-MOST = 1 << 30  # bytes; no official file is a quarter of that, so what sends more is no official host
 
 
 @dataclass(frozen=True)
@@ -36,15 +34,17 @@ class IdxFiles:
     hosts: tuple[str, ...]
     files: dict[str, tuple[str, str]]
     classes: tuple[str, ...] = ()  # names by label number; none: the numbers are the names
+    most: int = 1 << 26  # bytes that a file may have, however it is compressed
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A data set in one archive, with the MD5 of the file as served."""
+    """A data set in one archive, with the MD5 and the size in bytes of the file as served."""
 
     hosts: tuple[str, ...]
     file: str
     md5: str
+    size: int
 
 
 def _idx_files(train_images: str, train_labels: str, test_images: str, test_labels: str) -> dict[str, tuple[str, str]]:
@@ -81,12 +81,13 @@ FASHION_MNIST = IdxFiles(
     ),
 )
 TORONTO = ("https://www.cs.toronto.edu/~kriz/",)
-CIFAR10 = Archive(TORONTO, "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530")
-CIFAR100 = Archive(TORONTO, "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8")
+CIFAR10 = Archive(TORONTO, "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170_052_171)
+CIFAR100 = Archive(TORONTO, "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", 168_513_733)
 FLOWERS = Archive(
     ("https://storage.googleapis.com/download.tensorflow.org/example_images/",),
     "flower_photos.tgz",
     "6f87fb78e9cc9ab41eff2015b380011d",
+    228_813_984,
 )
 
 
@@ -105,21 +106,28 @@ def digits(params: Dataset, target: Path, scratch: Path) -> None:
     )
 
 
-def idx_files(official: IdxFiles, params: Dataset, target: Path, scratch: Path) -> None:
+def idx_files(official: IdxFiles, params: Dataset, target: Path, scratch: Path, patience: Patience = PATIENCE) -> None:
     """A data set in IDX format. Decompressed bytes are verified, since a mirror may compress differently."""
     places = mirror_or(official.hosts, params)
     members = {}
     for member, (file, md5) in official.files.items():
-        fetched = fetch(file, places, scratch / params.name, partial(wrong_gzip, md5=md5), most=MOST)
+        fetched = fetch(file, places, scratch / params.name, partial(wrong_gzip, md5=md5), patience, official.most)
         members[member] = in_memory(gzip.decompress(fetched.read_bytes()))
     if official.classes:
         members[CLASSES] = in_memory(json.dumps(official.classes).encode())
     write_tar(members, target)
 
 
-def cifar_records(official: Archive, layout: cifar.Layout, params: Dataset, target: Path, scratch: Path) -> None:
+def cifar_records(
+    official: Archive,
+    layout: cifar.Layout,
+    params: Dataset,
+    target: Path,
+    scratch: Path,
+    patience: Patience = PATIENCE,
+) -> None:
     """CIFAR in its official binary form."""
-    found = cifar.read_cifar(_fetched(official, params, scratch), layout)
+    found = cifar.read_cifar(_fetched(official, params, scratch, patience), layout)
     members = {name: in_memory(content) for name, content in found.members.items()}
     members[CLASSES] = in_memory(json.dumps(found.classes).encode())
     if found.superclasses:
@@ -127,15 +135,17 @@ def cifar_records(official: Archive, layout: cifar.Layout, params: Dataset, targ
     write_tar(members, target)
 
 
-def pictures(official: Archive, params: Dataset, target: Path, scratch: Path) -> None:
+def pictures(official: Archive, params: Dataset, target: Path, scratch: Path, patience: Patience = PATIENCE) -> None:
     """An official archive of class folders."""
-    pack_pictures(_fetched(official, params, scratch), target, scratch)
+    pack_pictures(_fetched(official, params, scratch, patience), target, scratch)
 
 
-def folder(params: Dataset, target: Path, scratch: Path) -> None:
-    """The user's own folder of class folders, or an archive of one; both may be at an address."""
+def folder(
+    params: Dataset, target: Path, scratch: Path, patience: Patience = PATIENCE, most: int | None = None
+) -> None:
+    """The user's own folder of class folders, or an archive of one; both may be at an address (see `remote.pack`)."""
     if remote.is_remote(params.path):
-        remote.pack(params, target, scratch)
+        remote.pack(params, target, scratch, patience, most)
         return
     source = at_home(params.path, "dataset.path")
     if params.sha256 and source.is_dir():
@@ -169,6 +179,7 @@ def mirror_or(hosts: tuple[str, ...], params: Dataset) -> tuple[str, ...]:
     return (params.mirror,)
 
 
-def _fetched(official: Archive, params: Dataset, scratch: Path) -> Path:
+def _fetched(official: Archive, params: Dataset, scratch: Path, patience: Patience) -> Path:
     places = mirror_or(official.hosts, params)
-    return fetch(official.file, places, scratch / params.name, partial(wrong_md5, md5=official.md5), most=MOST)
+    check = partial(wrong_md5, md5=official.md5)
+    return fetch(official.file, places, scratch / params.name, check, patience, official.size)

@@ -78,7 +78,7 @@ def flowers(picture: bytes) -> bytes:
 
 def archive_of(content: bytes, like: Archive, host: str) -> Archive:
     """The table row for a small archive on a host of ours."""
-    return replace(like, hosts=(host,), md5=hashlib.md5(content).hexdigest())
+    return replace(like, hosts=(host,), md5=hashlib.md5(content).hexdigest(), size=len(content))
 
 
 def idx_of(files: dict[str, bytes], host: str, classes: tuple[str, ...] = ()) -> IdxFiles:
@@ -87,4 +87,4 @@ def idx_of(files: dict[str, bytes], host: str, classes: tuple[str, ...] = ()) ->
         member: (name, hashlib.md5(gzip.decompress(files[name])).hexdigest())
         for member, (name, _) in sources.MNIST.files.items()
     }
-    return IdxFiles((host,), checksums, classes)
+    return IdxFiles((host,), checksums, classes, most=2 * max(map(len, files.values())))

@@ -19,7 +19,7 @@ from pipeline.params import Dataset
 from pipeline.raw import open_raw
 from pipeline.sources import Source, mirror_or
 from tests import official
-from tests.test_fetch import serving
+from tests.test_fetch import FAULTS, HASTY, serving, speaking
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
@@ -96,6 +96,36 @@ def test_other_bytes_than_the_official_ones_are_refused(tmp_path: Path, name: st
         source(host.address)(dataset(name), tmp_path / "raw.tar", tmp_path / "kept")
     assert not (tmp_path / "raw.tar").exists()
     assert list((tmp_path / "kept" / name).iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", [*NAMES, "folder"])
+def test_every_fault_of_a_server_is_one_line_from_every_source(tmp_path: Path, name: str, fault: str) -> None:
+    with speaking(FAULTS[fault][0]) as address:
+        run = fetched_from(address, name)
+        with pytest.raises(UserError) as caught:
+            run(tmp_path / "raw.tar", tmp_path / "kept")
+    assert str(caught.value).startswith("could not get ") and "\n" not in str(caught.value)
+    left = [file.name for file in (tmp_path / "kept").rglob("*") if file.is_file()]
+    assert all(file.endswith(".part") for file in left) and not (tmp_path / "raw.tar").exists()
+
+
+def fetched_from(address: str, name: str) -> Callable[[Path, Path], None]:
+    """A source whose only host is at `address`, and which is soon out of patience."""
+    if name == "folder":
+        params = dataset("folder", path=f"{address}/pets.zip", sha256="0" * 64)
+        return partial(sources.folder, params, patience=HASTY, most=400_000)
+    source: Any = served(name)[1](address)
+    return partial(source, dataset(name), patience=HASTY)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_at_an_archive_without_checksum_are_one_line_too(tmp_path: Path, fault: str) -> None:
+    with speaking(FAULTS[fault][0]) as address:
+        params = dataset("folder", path=f"{address}/pets.zip")
+        with pytest.raises(UserError) as caught:
+            sources.folder(params, tmp_path / "raw.tar", tmp_path / "kept", HASTY, most=400_000)
+    assert "\n" not in str(caught.value) and not (tmp_path / "raw.tar").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)
