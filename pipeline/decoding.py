@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from pipeline.raw import Pictures, Raw, open_raw
 
 CHUNK = 64  # images per task
 FILES_NAMED = 4  # in the message about a process that was ended
+LISTEN = 2.0  # seconds without a result before it is asked whether anybody is still at work
 ALONE_BELOW = 4 * CHUNK  # starting processes costs more than so few pictures
 
 
@@ -99,14 +100,36 @@ def _together(tasks: list[Task], workers: int, raw: Raw) -> Iterator[tuple[Task,
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             while True:
                 while len(running) < 4 * workers and (task := next(left, None)):
-                    running[pool.submit(_in_worker, _with_pictures(task, raw))] = task
+                    running[_submitted(pool, task, raw)] = task
                 if not running:
                     return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    results = future.result()
-                    yield running.pop(future), results
+                for future in _finished(running):
+                    yield running[future], _result(future, running[future], raw)
+                    del running[future]
     except BrokenProcessPool as error:
         raise _ended(sorted(task.start for task in running.values())[:workers], raw) from error
+
+
+def _submitted(pool: ProcessPoolExecutor, task: Task, raw: Raw) -> "Future[list[Outcome]]":
+    try:
+        return pool.submit(_in_worker, _with_pictures(task, raw))
+    except OSError as error:  # the pool was just closing its pipes, since a process ended
+        raise BrokenProcessPool(str(error)) from error
+
+
+def _finished(running: Mapping["Future[list[Outcome]]", Task]) -> set["Future[list[Outcome]]"]:
+    """Waits for the next results."""
+    while not (done := wait(running, LISTEN, FIRST_COMPLETED).done):
+        if not multiprocessing.active_children():
+            raise BrokenProcessPool("the pool misses deaths while it starts (Python 3.11)")
+    return done
+
+
+def _result(future: "Future[list[Outcome]]", task: Task, raw: Raw) -> list[Outcome]:
+    try:
+        return future.result()
+    except MemoryError as error:
+        raise _short_of_memory(task, raw) from error
 
 
 def _short_of_memory(task: Task, raw: Raw) -> UserError:
