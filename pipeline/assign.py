@@ -4,7 +4,6 @@ So exact copies cannot lie on both sides, and when the data grows no old image m
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,8 +43,15 @@ def choose(pixel_hash: str, given: frozenset[str], params: Split) -> str:
 
     What is missing is drawn from the training part, in proportion to the shares.
     """
-    shares = {name: getattr(params, name) for name in SPLITS if name == "train" or name not in given}
-    left = position_of(pixel_hash, params.seed) * sum(shares.values())
+    return _draw(pixel_hash, params.seed, _shares(given, params))
+
+
+def _shares(given: frozenset[str], params: Split) -> dict[str, float]:
+    return {name: getattr(params, name) for name in SPLITS if name == "train" or name not in given}
+
+
+def _draw(pixel_hash: str, seed: int, shares: Mapping[str, float]) -> str:
+    left = position_of(pixel_hash, seed) * sum(shares.values())
     for name, share in shares.items():
         left -= share
         if left < 0:
@@ -80,7 +86,8 @@ def assign(
     exact = {usable[i] for i in usable if records[i].split in ("val", "test")}
     quarantined += [_leak(records[i], held_out[drawn_by[i]], usable[i] in exact) for i in leaked]
     kept = sorted(usable.keys() - set(leaked), key=lambda i: (usable[i], records[i].file))
-    chosen = {i: held_out.get(drawn_by[i]) or choose(drawn_by[i], given, params) for i in kept}
+    shares = _shares(given, params)
+    chosen = {i: held_out.get(drawn_by[i]) or _draw(drawn_by[i], params.seed, shares) for i in kept}
     positions = {name: [i for i in kept if chosen[i] == name] for name in SPLITS}
     drawn: dict[str, set[str]] = {record.label: set() for record in records}
     for i in kept:
@@ -105,14 +112,17 @@ def _leak(record: Placed, held_out: str, exact: bool) -> Quarantined:
 
 
 def _conflicts(records: Sequence[Placed], hashes: Sequence[str | None]) -> list[Quarantined]:
-    labels: dict[str, set[str]] = defaultdict(set)
+    first: dict[str, str] = {}
+    clashing: dict[str, set[str]] = {}
     for record, digest in zip(records, hashes, strict=True):
-        if digest is not None:
-            labels[digest].add(record.label)
+        if digest is not None and first.setdefault(digest, record.label) != record.label:
+            clashing.setdefault(digest, {first[digest]}).add(record.label)
     return [
-        Quarantined(record.file, record.label, f"equal pixels as {', '.join(sorted(labels[digest] - {record.label}))}")
+        Quarantined(
+            record.file, record.label, f"equal pixels as {', '.join(sorted(clashing[digest] - {record.label}))}"
+        )
         for record, digest in zip(records, hashes, strict=True)
-        if digest is not None and len(labels[digest]) > 1
+        if digest in clashing
     ]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 START = b"\xff\xd8\xff"
 COLOURS = ("YCbCr", "Gray")
-TURNING = (b"Exif\0", b"tiff:Orientation")  # where it may say that the picture is to be turned
+EXIF, XMP = b"Exif\0", b"tiff:Orientation"  # where it may say that the picture is to be turned
 
 
 def clean_jpeg(content: bytes, most_pixels: int) -> NDArray[np.uint8] | None:
@@ -19,7 +19,7 @@ def clean_jpeg(content: bytes, most_pixels: int) -> NDArray[np.uint8] | None:
     Returns:
         uint8 (height, width, 3); None for whatever Pillow should look at.
     """
-    if not content.startswith(START) or any(mark in content for mark in TURNING):
+    if not content.startswith(START) or EXIF in content or XMP in content:
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)

@@ -165,7 +165,9 @@ def _over_white(picture: Image.Image) -> Image.Image:
 def pixel_hash(pixels: Pixels) -> str:
     """SHA-256 over height, width and RGB bytes: equal for equal pixels, whatever the file's format or name."""
     height, width = pixels.shape[:2]
-    return hashlib.sha256(f"{height}x{width}:".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    digest = hashlib.sha256(b"%dx%d:" % (height, width))
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()
 
 
 def fit(pixels: Pixels, size: tuple[int, int], channels: int) -> Pixels:

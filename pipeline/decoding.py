@@ -19,7 +19,7 @@ from pipeline.params import Image
 from pipeline.progress import progress_bar
 from pipeline.raw import Pictures, Raw, open_raw
 
-CHUNK = 64  # images per task
+CHUNK = 128  # images per task
 FILES_NAMED = 4  # in the message about a process that was ended
 LISTEN = 2.0  # seconds without a result before it is asked whether anybody is still at work
 ALONE_BELOW = 4 * CHUNK  # starting processes costs more than so few pictures

@@ -25,7 +25,8 @@ class Placed:
 
 def parts_of(name: str) -> tuple[str, ...]:
     """Folders and file of a name, as `PurePosixPath(name).parts` but many times as fast."""
-    return tuple(part for part in name.split("/") if part not in ("", "."))
+    parts = name.split("/")
+    return tuple(parts if "" not in parts and "." not in parts else (part for part in parts if part not in ("", ".")))
 
 
 def wanted(name: str) -> bool:

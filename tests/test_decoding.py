@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_gives_one_line_and_leaves_no_process(
     killer = threading.Thread(target=kill, args=(stop,))
     killer.start()
     try:
-        with pytest.raises(UserError, match=r"ended by the system, .* among the 64 from 'cats/0.png'") as caught:
+        with pytest.raises(UserError, match=r"ended by the system, .* among the 128 from 'cats/0.png'") as caught:
             decoded(tmp_path / "raw.tar", tmp_path / "images.npy", workers=2)
     finally:
         stop.set()
