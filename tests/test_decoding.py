@@ -29,7 +29,7 @@ def decoded(raw: Path, scratch: Path, workers: int | None = None) -> tuple[list[
 
 def test_several_workers_and_one_give_the_same_bytes(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "pictures", count=ALONE_BELOW // 2 + 5)
-    (folder / "cats" / "200.png").write_bytes(b"")
+    (folder / "cats" / "empty.png").write_bytes(b"")
     pack_pictures(folder, tmp_path / "raw.tar", tmp_path)
     alone = decoded(tmp_path / "raw.tar", tmp_path / "one.npy", workers=1)
     together = decoded(tmp_path / "raw.tar", tmp_path / "two.npy", workers=2)

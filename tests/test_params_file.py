@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import params_file
 from pipeline.errors import UserError
+from pipeline.params import Dataset
 from tests.conftest import REPOSITORY, Program, snapshot
 
 BASE = (REPOSITORY / "presets" / "base.yaml").read_text(encoding="utf-8")
@@ -46,7 +47,7 @@ def complaint(file: Path) -> str:
         ("filters", "  filters: [32, [64, x]]", "`model.filters` is 'x', but should be a valid integer"),
         ("size", "  size: [8]", "`image.size` has too few values: see presets/base.yaml for its form"),
         ("path", "  path: 5", "`dataset.path` is 5, but should be a valid string"),
-        ("name", "  name: digit", "`dataset.name` is 'digit', but should be 'digits', 'mnist' or 'folder'"),
+        ("name", "  name: digit", "`dataset.name` is 'digit', but should be 'digits', 'mnist', 'fashion-mnist'"),
         ("name", "  name: folder", "dataset.path is empty: run `reprolens use folder dataset.path=YOUR_FOLDER`"),
         ("size", "  size: [2, 8]", "image.size [2, 8] is smaller than the network needs"),
     ],
@@ -57,7 +58,20 @@ def test_a_wrong_line_is_named_with_what_would_be_right(tmp_path: Path, key: str
 
 def test_a_watch_that_is_not_the_path_is_refused() -> None:
     with pytest.raises(UserError, match=r"dataset.watch is .* but must equal dataset.path"):
-        params_file.parse({"dataset": {"name": "folder", "path": "a", "mirror": "", "watch": "b"}})
+        params_file.parse({"dataset": {"name": "folder", "path": "a", "sha256": "", "mirror": "", "watch": "b"}})
+
+
+@pytest.mark.parametrize("watch", ["s3://bucket/a", "pipeline/sources.py"])
+def test_an_address_may_be_watched_or_not(watch: str) -> None:
+    given = {"name": "folder", "path": "s3://bucket/a", "sha256": "", "mirror": "", "watch": watch}
+    assert Dataset(**given).watch == watch  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sha256", ["0" * 63, "G" * 64, "A" * 64])
+def test_a_checksum_that_is_none_is_refused(sha256: str) -> None:
+    given = {"name": "folder", "path": "a", "sha256": sha256, "mirror": "", "watch": "a"}
+    with pytest.raises(UserError, match=f"dataset.sha256 is '{sha256}', but must be 64 small hexadecimal digits"):
+        params_file.parse({"dataset": given})
 
 
 @pytest.mark.parametrize(
