@@ -166,7 +166,7 @@ def pixel_hash(pixels: Pixels) -> str:
     """SHA-256 over height, width and RGB bytes: equal for equal pixels, whatever the file's format or name."""
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(b"%dx%d:" % (height, width))
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 

@@ -113,7 +113,7 @@ def _together(tasks: list[Task], workers: int, raw: Raw) -> Iterator[tuple[Task,
 def _submitted(pool: ProcessPoolExecutor, task: Task, raw: Raw) -> "Future[list[Outcome]]":
     try:
         return pool.submit(_in_worker, _with_pictures(task, raw))
-    except OSError as error:  # the pool was just closing its pipes, since a process ended
+    except (OSError, ValueError) as error:  # the pool was just closing its pipes, since a process ended
         raise BrokenProcessPool(str(error)) from error
 
 
