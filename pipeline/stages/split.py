@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SAMPLES_PER_CLASS = 10
 REASONS_SHOWN = 3
-GROUPS_SHOWN = 8
+GROUPS_SHOWN = 18
 
 
 @dataclass(frozen=True)
@@ -151,20 +151,26 @@ def _write_report(divided: Divided, unreadable: list[Quarantined], scratch: Path
 
 
 def _near_duplicates_sheet(divided: Divided, scratch: Path) -> "Figure":
-    """The largest groups, one a row."""
+    """The largest groups, as many to a row as fit."""
     pixels = np.load(scratch, mmap_mode="r", allow_pickle=False)
     split = {i: name for name, positions in divided.assigned.positions.items() for i in positions}
-    largest = sorted(divided.alike, key=len, reverse=True)[:GROUPS_SHOWN]
-    rows = [
-        [(np.asarray(pixels[i]), _caption(divided.raw.records[i], split.get(i, "left out"))) for i in group]
-        for group in largest
-    ]
-    title = f"Near-duplicates: the {len(rows)} largest of {len(divided.alike):,} groups, one a row"
+    numbered = enumerate(divided.alike, start=1)  # as in the manifests
+    largest = sorted(numbered, key=lambda item: len(item[1]), reverse=True)[:GROUPS_SHOWN]
+    rows: list[list[tuple[np.ndarray, str]]] = [[]]
+    for number, group in largest:
+        cells = [
+            (np.asarray(pixels[i]), _caption(number, divided.raw.records[i], split.get(i, "left out")))
+            for i in group[: sheets.COLUMNS]
+        ]
+        if len(rows[-1]) + len(cells) > sheets.COLUMNS:
+            rows.append([])
+        rows[-1] += cells
+    title = f"Near-duplicates: the {len(largest)} largest of {len(divided.alike):,} groups"
     return sheets.rows_sheet(rows, title)
 
 
-def _caption(record: Placed, where: str) -> str:
-    return f"{report.plain(record.label)}, {where}\n{report.plain(record.file.rpartition('/')[2])}"
+def _caption(number: int, record: Placed, where: str) -> str:
+    return f"group {number}: {report.plain(record.label)}, {where}\n{report.plain(record.file.rpartition('/')[2])}"
 
 
 def _left_out(divided: Divided, unreadable: Sequence[Quarantined]) -> dict[str, int]:
