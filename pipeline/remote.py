@@ -108,8 +108,8 @@ def _connect(address: str) -> tuple[Any, str]:
 
 
 def _remote(path: str, info: dict[str, Any]) -> Remote:
-    marks = (info.get(name) for name in ("ETag", "etag", "LastModified", "mtime", "updated"))
-    return Remote(path, -1 if info.get("size") is None else info["size"], " ".join(str(mark) for mark in marks if mark))
+    marks = filter(None, (info.get(name) for name in ("ETag", "etag", "LastModified", "mtime", "updated")))
+    return Remote(path, -1 if info.get("size") is None else info["size"], str(next(marks, "")))
 
 
 def _copy_archive(system: Any, archive: Remote, params: Dataset, kept: Path) -> Path:

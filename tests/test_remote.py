@@ -1,5 +1,6 @@
 """Pictures at addresses: an S3 server and web servers on this machine."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pipeline.errors import UserError
 from pipeline.files import file_digest
 from pipeline.params import Dataset
 from pipeline.remote import is_remote, pack
+from tests.checkout import make_checkout
 from tests.conftest import write_pictures
 from tests.test_archives import archived
 from tests.test_fetch import closed_port, serving
@@ -247,3 +249,18 @@ def test_a_web_server_without_the_file_gives_one_line(tmp_path: Path) -> None:
 )
 def test_addresses_are_told_from_paths(place: str, remote: bool) -> None:
     assert is_remote(place) is remote
+
+
+def test_a_watched_bucket_runs_when_a_picture_is_added(s3: Any, s3_server: str, folder: Path, tmp_path: Path) -> None:
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "NO_PROXY")
+    reach = {name: os.environ[name] for name in names}
+    address, shares = f"s3://{BUCKET}/pets", ("split.train=0.4", "split.val=0.3", "split.test=0.3")
+    write_pictures(folder, count=30)
+    put(s3, folder)
+    use = ("folder", f"dataset.path={address}", f"dataset.watch={address}", "image.size=[16, 16]", *shares)
+    checkout = make_checkout(tmp_path / "checkout", *use)
+    assert "Running stage 'download'" in checkout.repro("split", **reach)
+    assert "Running stage" not in checkout.repro("split", **reach)
+    write_pictures(folder, count=31)
+    put(s3, folder)
+    assert "Running stage 'download'" in checkout.repro("split", **reach)
