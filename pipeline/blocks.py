@@ -1,11 +1,21 @@
 """The blocks of a convolutional network, from its params alone: what is in each, and the size it leaves."""
 
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from pipeline.params import Model
+from typing import Any, Literal, Protocol
 
 PadMode = Literal["same", "valid"]
+
+
+class Blocks(Protocol):
+    """What `params.Model` says of the blocks: a single value holds for all, a tuple has one per block."""
+
+    @property
+    def filters(self) -> tuple[int | tuple[int, ...], ...]: ...
+    @property
+    def kernel(self) -> int | tuple[int, ...]: ...
+    @property
+    def padding(self) -> PadMode | tuple[PadMode | tuple[PadMode, ...], ...]: ...
+    @property
+    def pool(self) -> int | tuple[int, ...]: ...
 
 
 def per_block(value: Any, count: int) -> tuple[Any, ...]:
@@ -13,7 +23,7 @@ def per_block(value: Any, count: int) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,) * count
 
 
-def convolutions(model: "Model") -> list[list[tuple[int, PadMode]]]:
+def convolutions(model: Blocks) -> list[list[tuple[int, PadMode]]]:
     """(filters, padding) of every convolution, block by block."""
     blocks: list[list[tuple[int, PadMode]]] = []
     for filters, padding in zip(model.filters, per_block(model.padding, len(model.filters)), strict=True):
@@ -25,7 +35,7 @@ def convolutions(model: "Model") -> list[list[tuple[int, PadMode]]]:
     return blocks
 
 
-def block_sizes(model: "Model", size: tuple[int, int]) -> list[tuple[int, int]]:
+def block_sizes(model: Blocks, size: tuple[int, int]) -> list[tuple[int, int]]:
     """Height and width after each block; raises where a block would leave nothing."""
     count, sizes, side = len(model.filters), [], min(size)
     height, width = size
