@@ -52,9 +52,19 @@ def _beside(target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
         pid = left.name.removesuffix(".tmp").rpartition(".")[2]
-        if pid.isdecimal() and len(pid) <= PID_DIGITS and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+        if pid.isdecimal() and len(pid) <= PID_DIGITS and (int(pid) == os.getpid() or _is_gone(int(pid))):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended; one that was killed may stay in the list until its parent looks."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
 
 
 def require_room(folder: Path, needed: int) -> None:

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.errors import UserError
@@ -136,3 +138,16 @@ def test_a_home_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     assert at_home("~/data", "dataset.path") == Path("/home/ada/data")
     with pytest.raises(UserError, match=r"dataset\.path '~nobody-here/a' names a home that cannot be found"):
         at_home("~nobody-here/a", "dataset.path")
+
+
+def test_what_a_process_left_that_nobody_has_looked_at_yet_is_removed(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        (tmp_path / f".a.{child.pid}.tmp").write_bytes(b"half")
+        with replacing(tmp_path / "a") as beside:
+            beside.write_bytes(b"whole")
+    finally:
+        child.wait()
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
