@@ -12,6 +12,7 @@ GRAPH = Path("dvc.yaml")
 GRAPH_LOCK = Path("dvc.lock")
 PACKAGE_LOCK = Path("requirements.lock")
 PRESETS = Path("presets")
+DVC_LOCKS = Path(".dvc/tmp/rwlock")
 
 RAW = Path("data/download/images.tar")
 TRAIN = Path("data/split/train")

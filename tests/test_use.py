@@ -141,3 +141,12 @@ def test_a_params_file_that_cannot_be_written_is_one_line(workspace: Path, repro
     done = reprolens("use", "digits")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert done.stderr.startswith("reprolens: error: ") and "params.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(("content", "stays"), [("", False), ('{"write": {', False), ('{"write": {}}', True)])
+def test_what_a_killed_dvc_left_half_written_is_removed(workspace: Path, content: str, stays: bool) -> None:
+    locks = workspace / ".dvc" / "tmp" / "rwlock"
+    locks.parent.mkdir(parents=True)
+    locks.write_text(content)
+    check()
+    assert locks.exists() == stays

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline import keras_setup, packed, params_file, paths, report, sheets
 from pipeline.errors import UserError, os_errors
+from pipeline.lifecycle.use import check
 from pipeline.packed import Packed
 from pipeline.params import Params
 
@@ -26,6 +27,7 @@ def make_splits() -> None:
     Raises:
         UserError: it failed; its own line above says why.
     """
+    check()
     command = [str(Path(sys.executable).parent / "dvc"), "repro", "--quiet", "split"]
     if subprocess.run(command, check=False).returncode:
         raise UserError("the splits could not be made: mend what is said above, then run this again")

@@ -2,6 +2,8 @@
 
 import difflib
 import io
+import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 from pipeline import params_file, paths
 from pipeline.errors import UserError, os_errors
 from pipeline.files import at_home, write_text
+from pipeline.progress import say
 from pipeline.remote import is_remote
 
 BASE = "base"
 NOTHING_TO_WATCH = "pipeline/sources.py"  # a data set with checksums changes only with the code that fetches it
+SETTLES = 0.5  # seconds in which any DVC has written a file of a few lines
 AS_IT_STANDS = ("dataset.path", "dataset.sha256", "dataset.mirror", "dataset.watch")
 
 
@@ -56,14 +60,37 @@ def use(name: str, overrides: Sequence[str]) -> str:
 
 
 def check() -> None:
-    """Checks `params.yaml` and that the data it names is there.
+    """Checks `params.yaml` and that the data it names is there; mends what a killed DVC may have left.
 
     Raises:
         UserError: the first thing that is wrong.
     """
+    _mend_dvc(paths.DVC_LOCKS)
     params = params_file.load(paths.PARAMS)
     if not is_remote(params.dataset.watch):
         _must_exist(params.dataset.watch)
+
+
+def _mend_dvc(locks: Path) -> None:
+    """Removes DVC's list of who reads and writes what if it is cut off.
+
+    DVC empties the file before it writes it anew, and refuses to run on one that a kill or a full disk left empty.
+    """
+    if _is_cut_off(locks):
+        time.sleep(SETTLES)  # it may be written right now
+        if _is_cut_off(locks):
+            locks.unlink(missing_ok=True)
+            say(f"removed {locks}, which DVC was writing when it was killed or the disk was full")
+
+
+def _is_cut_off(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def _parse(overrides: Sequence[str]) -> dict[str, Any]:
