@@ -1,15 +1,17 @@
 """What a run is called and what it leads back to: assembled once at its start, for journal and MLflow."""
 
+import re
 from pathlib import Path
 from typing import Any
 
-from pipeline import git, machine, naming, page, params_file, paths, run_key
+from pipeline import git, machine, naming, packed, page, params_file, paths, run_key
 from pipeline.context import provenance_tags
 from pipeline.facts import facts_of
 from pipeline.files import file_digest, tree_digest
 from pipeline.journal import Journal
 from pipeline.params import Params
 
+TOTAL = re.compile(r"Total params: ([\d,]+)")  # in the table of layers that Keras prints
 PICTURES = ("curves.png", "confusion.png", "reliability.png", "mistakes.png")
 
 
@@ -111,8 +113,17 @@ def keep_evaluation(journal: Journal) -> None:
 
 
 def model_tags(model: Path) -> dict[str, str]:
-    """The model's hash, as `dvc.lock` has it."""
-    return {"reprolens.model": file_digest(model, "md5")}
+    """The model's hash, as `dvc.lock` has it; how many parameters it has, and how many images it was trained on."""
+    return {"reprolens.model": file_digest(model, "md5")} | _sizes(paths.SUMMARY, paths.TRAIN)
+
+
+def _sizes(summary: Path, train: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if summary.exists() and (total := TOTAL.search(summary.read_text(encoding="utf-8"))):
+        found["reprolens.parameters"] = total[1].replace(",", "")
+    if train.exists():
+        found["reprolens.training_images"] = str(len(packed.load(train)))
+    return found
 
 
 def test_metrics(metrics: dict[str, Any]) -> dict[str, float]:
