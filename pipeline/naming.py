@@ -19,6 +19,7 @@ Flat = Mapping[str, Any]  # dotted name -> value
 BASE = "base"
 ROOM = 28  # characters of changes that the name column shows beside the preset
 SHORT = 8  # hex digits of a digest that people compare by eye
+OTHER_DATA = 4  # changed keys that another data set counts as
 MARK = 4  # hex digits that tell names apart whose changes did not all fit
 # They say where the images lie or how the judging is done: the run key does not know them.
 LEFT_OUT = {
@@ -109,11 +110,11 @@ class Recipe:
 
 
 def recipe(params: Flat, presets: Mapping[str, Flat]) -> Recipe:
-    """The preset with the fewest keys changed, of the same data set if there is one; then the first by name."""
+    """The preset with the fewest keys changed, other data counting as several; then the first by name."""
     changed = {name: _changes(params, preset) for name, preset in presets.items()}
     if not changed:
         return Recipe(str(params.get("dataset.name", "run")), ())
-    best = min(changed, key=lambda name: (_moves_data(changed[name]), len(changed[name]), name))
+    best = min(changed, key=lambda name: (_distance(changed[name]), name))
     return Recipe(best, changed[best])
 
 
@@ -171,8 +172,9 @@ def _changes(params: Flat, preset: Flat) -> tuple[Change, ...]:
     )
 
 
-def _moves_data(changes: tuple[Change, ...]) -> bool:
-    return any(change.key == "dataset.name" for change in changes)
+def _distance(changes: tuple[Change, ...]) -> int:
+    """Changed keys; a recipe of the same data is nearer, unless another one fits but for its data."""
+    return len(changes) + (OTHER_DATA if any(change.key == "dataset.name" for change in changes) else 0)
 
 
 def _plain(value: Any) -> str:

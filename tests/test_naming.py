@@ -66,6 +66,11 @@ def test_the_nearest_preset_is_one_of_the_same_data(recipe_of: Callable[..., nam
     assert recipe_of(*towards_mnist).preset == "digits"
 
 
+def test_a_recipe_on_other_data_keeps_its_name(recipe_of: Callable[..., naming.Recipe]) -> None:
+    changes = ("train.seed=1", "dataset.name=folder", f"dataset.path={REPOSITORY}")
+    assert recipe_of(*changes, preset="flowers-padding").name() == "data folder, seed 1 (flowers-padding)"
+
+
 def test_equal_values_of_another_type_are_no_change() -> None:
     assert naming.recipe({"a.x": 1, "a.y": (8, 8)}, {"p": {"a.x": 1.0, "a.y": [8, 8]}}).changes == ()
     assert naming.recipe({"a.x": True}, {"p": {"a.x": 1}}).described() == "a.x 1 -> on"
