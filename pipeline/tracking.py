@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import experiment_page, machine, paths, tracking_server
 from pipeline.journal import Event, Journal, Status
+from pipeline.runs import KEY_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-KEY_TAG = "reprolens.run_key"
 PID_TAG = "reprolens.pid"
 HOST_TAG = "reprolens.host"
 TEST_STEP = 0

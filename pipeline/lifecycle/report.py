@@ -1,12 +1,11 @@
 """`reprolens report [RUN]`: the page of a run with its times and machine, ready to be opened."""
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import page, paths, tracking, tracking_server
+from pipeline import page, paths, runs, tracking_server
 from pipeline.errors import UserError, os_errors
 from pipeline.facts import facts_of
 from pipeline.files import write_text
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 NAME = paths.REPORT_PAGE.name
-AT_ONCE = 50  # runs asked for; more than that is too many to be meant
-SHOWN = 5
-HEX = re.compile("[0-9a-f]{1,64}")
 
 
 def report(wanted: str | None) -> Path:
@@ -52,12 +48,12 @@ def _of_run(wanted: str) -> tuple[str, str]:
     try:
         client = tracking_server.connect()
         with tracking_server.reachable():
-            runs = _matching(client, wanted)
-            journals = _journals(wanted, known={run.data.tags.get(tracking.KEY_TAG, "") for run in runs})
-            if len(runs) + len(journals) > 1:
-                raise UserError(_ambiguous(wanted, runs, journals))
-            if runs:
-                return _artifact(client, runs[0])
+            found = runs.matching(client, wanted)
+            journals = _journals(wanted, known={run.data.tags.get(runs.KEY_TAG, "") for run in found})
+            if len(found) + len(journals) > 1:
+                raise UserError(_ambiguous(wanted, found, journals))
+            if found:
+                return _artifact(client, found[0])
     except tracking_server.Away as error:
         away = f"MLflow at {tracking_server.tracking_uri()} is away ({error})"
         journals = _journals(wanted, known=set())
@@ -67,29 +63,8 @@ def _of_run(wanted: str) -> tuple[str, str]:
             raise UserError(f"{away}, and this checkout knows no run {wanted!r}: try again once it is back") from error
         return _kept(journals[0], f"{away} and has its page")
     if not journals:
-        raise UserError(f"no run {wanted!r}: give a run id, a run key, the beginning of one, or a run's exact name")
+        raise UserError(runs.no_run(wanted))
     return _kept(journals[0], "`reprolens track` was not run")
-
-
-def _matching(client: "MlflowClient", wanted: str) -> list["Run"]:
-    """The runs that `wanted` may mean; an exact id or key means that run alone."""
-    tag = f"tags.`{tracking.KEY_TAG}`"
-    filters = [f"attributes.run_name = {quoted}"] if (quoted := _quoted(wanted)) else []
-    if HEX.fullmatch(wanted):
-        filters += [f"attributes.run_id LIKE '{wanted}%'", f"{tag} LIKE '{wanted}%'"]
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found = {
-        run.info.run_id: run
-        for condition in filters
-        for run in client.search_runs(experiments, condition, max_results=AT_ONCE)
-    }
-    exact = [run for run in found.values() if wanted in (run.info.run_id, run.data.tags.get(tracking.KEY_TAG))]
-    return exact or list(found.values())
-
-
-def _quoted(text: str) -> str | None:
-    """A text as MLflow's filters take it; one with both kinds of quotes cannot be asked for."""
-    return next((f"{mark}{text}{mark}" for mark in ("'", '"') if mark not in text), None)
 
 
 def _journals(wanted: str, known: set[str]) -> list[Journal]:
@@ -99,21 +74,19 @@ def _journals(wanted: str, known: set[str]) -> list[Journal]:
         for journal in all_journals()
         if journal.run_key not in known
         and (starts := journal.events("start"))
-        and (wanted == starts[-1]["name"] or (HEX.fullmatch(wanted) and journal.run_key.startswith(wanted)))
+        and (wanted == starts[-1]["name"] or (runs.HEX.fullmatch(wanted) and journal.run_key.startswith(wanted)))
     ]
 
 
-def _ambiguous(wanted: str, runs: Sequence["Run"], journals: Sequence[Journal]) -> str:
-    ids = [f"{run.info.run_id} ({run.info.run_name})" for run in runs] + [journal.run_key for journal in journals]
-    shown = ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
-    many = f"{AT_ONCE} or more" if len(ids) >= AT_ONCE else str(len(ids))
-    return f"{wanted!r} means {many} runs: {shown}. Give more of one's id"
+def _ambiguous(wanted: str, found: Sequence["Run"], journals: Sequence[Journal]) -> str:
+    called = [f"{run.info.run_id} ({run.info.run_name})" for run in found] + [journal.run_key for journal in journals]
+    return runs.ambiguous(wanted, called)
 
 
 def _artifact(client: "MlflowClient", run: "Run") -> tuple[str, str]:
     """The page that MLflow has of a run, else what its journal still keeps."""
-    run_id, key = run.info.run_id, run.data.tags.get(tracking.KEY_TAG, "")
-    safe = key if HEX.fullmatch(key) else run_id  # it becomes the name of a file
+    run_id, key = run.info.run_id, run.data.tags.get(runs.KEY_TAG, "")
+    safe = key if runs.HEX.fullmatch(key) else run_id  # it becomes the name of a file
     if any(item.path == NAME for item in client.list_artifacts(run_id)):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(client.download_artifacts(run_id, NAME, folder))
