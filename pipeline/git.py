@@ -1,6 +1,7 @@
 """What git knows about the code that runs."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 # Files the pipeline itself writes; they are stored with each run, so they do not make the code "dirty".
@@ -30,6 +31,26 @@ def code_diff() -> str:
     return changed + "".join(
         _git("diff", "--no-color", "--no-index", "--", "/dev/null", name) for name in untracked if name
     )
+
+
+def config(key: str) -> str:
+    """A setting, as `user.name`; empty where there is none."""
+    return _git("config", "--get", key).strip()
+
+
+def commits_named(pattern: str) -> list[str]:
+    """The commits that refs of this pattern name, the newest first."""
+    return _git("for-each-ref", "--sort=-creatordate", "--format=%(objectname)", pattern).split()
+
+
+def file_at(revision: str, file: Path) -> str:
+    """A file's text at a revision; empty where it has none."""
+    return _git("show", f"{revision}:{file.as_posix()}")
+
+
+def differs(revision: str, files: Sequence[str]) -> bool:
+    """Whether any of the files in the workspace differs from a revision."""
+    return bool(_git("diff", "--no-ext-diff", "--name-only", revision, "--", *files))
 
 
 def _git(*words: str) -> str:
