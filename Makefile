@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help repro test check format ui setup dev slow pictures lock python clean
+.PHONY: help repro test check format ui setup dev slow pictures notebooks lock python clean
 
 BIN := .venv/bin
 UV := UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
@@ -37,6 +37,9 @@ slow: dev ## The tests that take minutes: thirty kills and what they must leave 
 
 pictures: dev ## The pictures of the README, made anew (needs Chromium; KEEP=folder keeps the runs)
 	$(BIN)/python -m docs.pictures $(if $(KEEP),--keep $(KEEP))
+
+notebooks: setup ## The course notebooks' networks, then their table (DATA=folder of data sets, ONLY="preset...", SEEDS=n)
+	@$(BIN)/reprolens notebooks $(ONLY) $(if $(DATA),--data "$(DATA)") $(if $(SEEDS),--seeds $(SEEDS))
 
 format: dev ## Format and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -3,8 +3,10 @@
 The workspace stays as it is. What was made before is found by name, and taken if params and code are the same.
 """
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,13 +37,29 @@ def run(name: str, params: Params) -> bool:
     Raises:
         UserError: this is not a git repository with a commit.
     """
-    if git.commit() == "unknown":
+    head = git.commit()
+    if head == "unknown":
         raise UserError("DVC experiments need a git repository with a commit: `git init`, `git add -A`, `git commit`")
     changes = overrides(params, params_file.read_yaml(paths.PARAMS))
-    command = [str(Path(sys.executable).parent / "dvc"), "exp", "run", "--temp", "--force", "--name", name]
+    _sweep(name)
+    git.forget_ref(f"refs/exps/{head[:2]}/{head[2:]}/{name}")  # an older one: DVC refuses to replace it
+    command = [str(Path(sys.executable).parent / "dvc"), "exp", "run", "--temp", "--name", name]
     for change in changes:
         command += ["--set-param", change]
     return subprocess.run(command, env={**os.environ, **identity()}, check=False).returncode == 0
+
+
+def _sweep(name: str) -> None:
+    """Removes the copies that DVC leaves behind when it is killed while it runs the experiment `name`."""
+    for note in paths.DVC_RUNNING.glob("*/*.run"):
+        try:
+            facts = json.loads(note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        copy = Path(str(facts.get("root_dir")))
+        if facts.get("name") == name and copy.parent == paths.DVC_COPIES.resolve():
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def overrides(params: Params, workspace: Mapping[str, Any]) -> list[str]:

@@ -43,6 +43,11 @@ def commits_named(pattern: str) -> list[str]:
     return _git("for-each-ref", "--sort=-creatordate", "--format=%(objectname)", pattern).split()
 
 
+def forget_ref(name: str) -> None:
+    """Removes a ref, if there is one of that name."""
+    _git("update-ref", "-d", name)
+
+
 def file_at(revision: str, file: Path) -> str:
     """A file's text at a revision; empty where it has none."""
     return _git("show", f"{revision}:{file.as_posix()}")

@@ -13,6 +13,8 @@ GRAPH_LOCK = Path("dvc.lock")
 PACKAGE_LOCK = Path("requirements.lock")
 PRESETS = Path("presets")
 DVC_LOCKS = Path(".dvc/tmp/rwlock")
+DVC_COPIES = Path(".dvc/tmp/exps/standalone")  # where experiments run, and notes about those that do
+DVC_RUNNING = Path(".dvc/tmp/exps/run")
 
 RAW = Path("data/download/images.tar")
 TRAIN = Path("data/split/train")
@@ -22,6 +24,7 @@ CLASSES = Path("data/split/classes.json")
 SPLIT_REPORT = Path("reports/split")
 
 PREVIEW = Path("reports/preview")  # what `reprolens preview` draws; DVC does not know it
+COMPARE = Path("reports/compare")  # what `reprolens compare --pair` draws; neither
 
 MODEL = Path("models/model.keras")
 RUN_KEY = Path("models/run_key.txt")
@@ -32,6 +35,7 @@ SUMMARY = TRAIN_REPORT / "summary.txt"
 METRICS = Path("reports/metrics.json")
 EVALUATE_REPORT = Path("reports/evaluate")
 PREDICTIONS = EVALUATE_REPORT / "predictions.csv"
+MISTAKE_IMAGES = EVALUATE_REPORT / "mistakes.npz"
 REPORT_PAGE = EVALUATE_REPORT / "report.html"
 
 

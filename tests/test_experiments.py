@@ -1,12 +1,13 @@
 """DVC experiments: overrides that DVC reads as they were meant, and finding what was made before."""
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import experiments, params_file
+from pipeline import experiments, params_file, paths
 from pipeline.params import Params
 from tests.checkout import IDENTITY
 from tests.conftest import edit_yaml
@@ -83,6 +84,25 @@ def test_git_that_knows_nobody_gets_a_name(made: Params, monkeypatch: pytest.Mon
     git("config", "user.name", "Ada")
     git("config", "user.email", "ada@localhost")
     assert experiments.identity() == {}
+
+
+def left_behind(workspace: Path, name: str) -> Path:
+    """What a killed DVC leaves of an experiment: its copy of the repository, and a note about it."""
+    copy = workspace / paths.DVC_COPIES / f"tmp-{name}"
+    copy.mkdir(parents=True)
+    note = workspace / paths.DVC_RUNNING / name / f"{name}.run"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"name": name, "root_dir": str(copy), "status": 1}))
+    return copy
+
+
+def test_what_a_killed_experiment_left_is_swept(made: Params, workspace: Path) -> None:
+    mine, other = left_behind(workspace, "tried"), left_behind(workspace, "other")
+    broken = made.model_copy(update={"dataset": made.dataset.model_copy(update={"watch": "nowhere"})})
+    assert not experiments.run("tried", broken)  # DVC itself fails, but not before
+    assert not mine.exists() and other.exists()
+    notes = {note.parent.name for note in (workspace / paths.DVC_RUNNING).glob("*/*.run")}
+    assert "tried" not in notes and "other" in notes
 
 
 def test_without_a_repository_one_line_says_what_to_do(workspace: Path) -> None:
