@@ -86,6 +86,82 @@ def report(run: str | None, no_open: bool) -> None:
 
 
 @cli.command()
+@click.argument("presets", metavar="[PRESET]...", nargs=-1)
+@click.option("--data", metavar="FOLDER", help="Where data sets lie, as files from their hosts or as class folders.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Rows per network.")
+def notebooks(presets: tuple[str, ...], data: str | None, seeds: int) -> None:
+    """Make the course notebooks' networks again, one after another as DVC experiments, and show their table.
+
+    Without PRESET all ten. Goes on where it was stopped; a row whose data is missing says how to get it.
+
+    For example: reprolens notebooks cifar10-cnn --data ../datasets --seeds 3
+    """
+    from pipeline.lifecycle.notebooks import notebooks as make_rows
+
+    table, went_well = make_rows(presets, data, seeds)
+    click.echo(table)
+    if not went_well:
+        raise click.exceptions.Exit(1)
+
+
+@cli.command()
+@click.argument("files", metavar="FILES|FOLDERS...", nargs=-1, required=True)
+@click.option(
+    "--model", metavar="RUN|ADDRESS|FILE", help="MLflow run, models:/... or file. [default: the last one made]"
+)
+@click.option("--top", type=click.IntRange(min=1), help="How many of the likeliest classes to tell. [default: 3]")
+@click.option("--labelled", is_flag=True, help="Folders are named by the true labels: tell how many are right.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write all to a .csv or .json file.")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw the first 100 to a .png file.")
+@click.pass_context
+def predict(
+    context: click.Context,
+    files: tuple[str, ...],
+    model: str | None,
+    top: int | None,
+    labelled: bool,
+    out: Path | None,
+    picture: Path | None,
+) -> None:
+    """Say which class pictures of any size and mode show, and how likely it is.
+
+    Folders are searched at any depth. Unreadable files are named and skipped.
+
+    Exit code: 0 if every file was read, 3 if some were unreadable, 1 for any other mistake.
+
+    For example: reprolens predict photos/ cat.jpg --model models:/pets@champion --out answers.csv
+    """
+    from pipeline.lifecycle import predict as answers
+
+    done, text = answers.predict(files, model, answers.Wishes(top, out, picture, labelled))
+    if text:
+        click.echo(text)
+    if done.unreadable:
+        click.echo(f"predict: {done.unreadable}", err=True)
+    context.exit(done.exit_code)
+
+
+@cli.command()
+@click.argument("runs", metavar="[RUN|EXPERIMENT]...", nargs=-1)
+@click.option("--out", metavar="FILE", help="Write the table to a .md, .html or .csv file, too.")
+@click.option("--pair", nargs=2, metavar="A B", help="Test two runs on the same images, and draw where they differ.")
+@click.option("--picture", metavar="FILE", help="The .png file to draw to. [default: one under reports/compare]")
+def compare(runs: tuple[str, ...], out: str | None, pair: tuple[str, str] | None, picture: str | None) -> None:
+    """Show runs side by side: data, network, size, training, test accuracy, and what a notebook published.
+
+    A run is an MLflow run id or run key, the beginning of one, or a run's exact name; an experiment stands for all its
+    evaluated runs. Without any, all evaluated runs.
+
+    For example: reprolens compare digits --out digits.html
+
+    Two runs by McNemar's exact test: reprolens compare --pair 1a7a792e 46611706
+    """
+    from pipeline.lifecycle.compare import compare as side_by_side
+
+    click.echo(side_by_side(runs, out, pair, picture))
+
+
+@cli.command()
 def summary() -> None:
     """Say what the last run made, and what to type next."""
     from pipeline.lifecycle.summary import summary as describe

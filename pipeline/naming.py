@@ -89,15 +89,19 @@ class Recipe:
     changes: tuple[Change, ...]
 
     def name(self) -> str:
-        """The name of a run, as in `dropout 0.3, epochs 5 (digits)`; other params have another name."""
-        if not self.changes:
+        """The name of a run, as in `dropout 0.3, epochs 5 (digits)`; other params have another name.
+
+        Other data alone is no part of it: that is what experiments are named by.
+        """
+        told = [change for change in self.changes if change.key != "dataset.name"]
+        if not told:
             return self.preset
-        shown = [self.changes[0].words()]
-        for change in self.changes[1:]:
+        shown = [told[0].words()]
+        for change in told[1:]:
             if len(", ".join([*shown, change.words()])) > ROOM:
                 break
             shown.append(change.words())
-        rest = len(self.changes) - len(shown)
+        rest = len(told) - len(shown)
         more = f" +{rest} {self._mark()}" if rest else ""
         return f"{', '.join(shown)}{more} ({self.preset})"
 

@@ -29,7 +29,7 @@ def render(about: About, numbers: Numbers) -> str:
     counts = confusion(numbers.labels, numbers.probabilities.argmax(axis=1), len(numbers.classes))
     full = [visible(name) for name in numbers.classes]
     names = [short(name) for name in full]
-    script = '"use strict";\n{\n' + "".join(_asset(name) for name in SCRIPTS) + "}\n"
+    script = '"use strict";\n{\n' + "".join(asset(name) for name in SCRIPTS) + "}\n"
     context = {
         "about": about,
         "names": names,
@@ -45,11 +45,11 @@ def render(about: About, numbers: Numbers) -> str:
         **page_parts.mistake_parts(numbers, names),
         **page_parts.calibration_parts(numbers),
         "quarantined": about.quarantined[:QUARANTINED],
-        "style": _markup(_asset("report.css")),
+        "style": _markup(asset("report.css")),
         "script": _markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    return _environment().get_template("report.html").render(context)
+    return environment().get_template("report.html").render(context)
 
 
 def fill(page: str, facts: Facts) -> str:
@@ -74,7 +74,8 @@ def run_key_of(page: str) -> str | None:
     return found[1] if found else None
 
 
-def _environment() -> "Environment":
+def environment() -> "Environment":
+    """Templates that escape whatever they show."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
@@ -89,7 +90,8 @@ def _environment() -> "Environment":
     return made
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file in `assets`."""
     return (ASSETS / name).read_text(encoding="utf-8")
 
 

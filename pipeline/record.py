@@ -101,6 +101,7 @@ def keep_evaluation(journal: Journal) -> None:
     data = {f"data/{name}": paths.SPLIT_REPORT / name for name in ("samples.png", "class_counts.png", "quarantine.csv")}
     tables = {
         "predictions.csv": paths.PREDICTIONS,
+        "mistakes.npz": paths.MISTAKE_IMAGES,
         "per_class.csv": paths.EVALUATE_REPORT / "per_class.csv",
         "confusion.csv": paths.EVALUATE_REPORT / "confusion.csv",
         "metrics.json": paths.METRICS,

@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import canonical, machine
+from pipeline.errors import UserError, one_line
 from pipeline.files import file_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 LOGGED_TAG = "reprolens.logged_model_md5"
 REQUIRED = ("tensorflow-cpu", "tensorflow", "keras", "numpy")
+FOLDER, FILE = "data", "data/model.keras"  # where the canonical file lies inside a logged model
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE")
 
 
 class CanonicalKeras:
@@ -30,7 +34,7 @@ class CanonicalKeras:
 
         Path(path).mkdir(parents=True, exist_ok=True)
         mlflow.keras.save_model(path=path, mlflow_model=mlflow_model, **facts)
-        shutil.copyfile(file, Path(path) / "data" / "model.keras")
+        shutil.copyfile(file, Path(path) / FILE)
 
 
 def log_model(client: "MlflowClient", run_id: str, file: Path) -> None:
@@ -61,6 +65,55 @@ def log_model(client: "MlflowClient", run_id: str, file: Path) -> None:
             pip_requirements=_requirements(),
         )
     client.set_tag(run_id, LOGGED_TAG, digest)
+
+
+def address_of(client: "MlflowClient", run: "Run") -> str:
+    """Where the model lies that a run logged last: `models:/m-...`.
+
+    Raises:
+        UserError: it logged none.
+    """
+    found = client.search_logged_models(
+        [run.info.experiment_id],
+        f"source_run_id = '{run.info.run_id}'",
+        max_results=1,
+        order_by=[{"field_name": "creation_time", "ascending": False}],
+    )
+    if not found:
+        raise UserError(
+            f"run {run.info.run_id} ({run.info.run_name}) has no model: it was not trained to its end, or "
+            "`reprolens track` has to complete it"
+        )
+    return f"models:/{found[0].model_id}"
+
+
+def download(client: "MlflowClient", address: str, folder: Path) -> Path:
+    """Fetches the canonical `.keras` file of a model to `folder`; returns its path.
+
+    Args:
+        address: `models:/NAME/VERSION`, `models:/NAME@ALIAS` or `models:/m-ID`.
+
+    Raises:
+        UserError: there is no such model, or it was not logged by this project.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+    mlflow.set_tracking_uri(client.tracking_uri)
+    try:
+        artifacts = ModelsArtifactRepository(address)
+        files = [item.path for item in artifacts.list_artifacts(FOLDER)]
+    except MlflowException as error:
+        if error.error_code not in NOT_THERE:
+            raise
+        raise UserError(
+            f"MLflow has no model {address} ({one_line(error)}): give models:/NAME/VERSION, models:/NAME@ALIAS, "
+            "models:/m-ID, or a run"
+        ) from error
+    if FILE not in files:
+        raise UserError(f"{address} has no {FILE}: it was deleted, or logged by another program")
+    return Path(artifacts.download_artifacts(FILE, str(folder)))
 
 
 def _requirements() -> list[str]:

@@ -14,7 +14,7 @@ CIFAR10 = "cifar-10-binary.tar.gz"
 def _offline(monkeypatch: pytest.MonkeyPatch, workspace: Path) -> None:
     """No host answers: whatever leaves the machine goes to a port where nobody listens."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setenv(name, closed_port())
 
 
 def touched(folder: Path, *names: str) -> Path:

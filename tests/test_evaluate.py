@@ -25,6 +25,7 @@ FILES = {
     "reliability.png",
     "curves.png",
     "mistakes.png",
+    "mistakes.npz",
     "report.html",
 }
 HISTORY = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.7], "val_loss": [1.1, 0.6]})

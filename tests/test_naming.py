@@ -68,7 +68,8 @@ def test_the_nearest_preset_is_one_of_the_same_data(recipe_of: Callable[..., nam
 
 def test_a_recipe_on_other_data_keeps_its_name(recipe_of: Callable[..., naming.Recipe]) -> None:
     changes = ("train.seed=1", "dataset.name=folder", f"dataset.path={REPOSITORY}")
-    assert recipe_of(*changes, preset="flowers-padding").name() == "data folder, seed 1 (flowers-padding)"
+    assert recipe_of(*changes, preset="flowers-padding").name() == "seed 1 (flowers-padding)"
+    assert recipe_of(*changes[1:], preset="flowers-padding").name() == "flowers-padding"
 
 
 def test_equal_values_of_another_type_are_no_change() -> None:

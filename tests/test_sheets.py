@@ -1,5 +1,7 @@
 """Sheets of captioned pictures."""
 
+import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.report import save
-from pipeline.sheets import COLUMNS, captioned_sheet, mistake_caption
+from pipeline.sheets import COLUMNS, captioned_sheet, mistake_caption, prediction_caption, prediction_sheet
 from tests.test_report import ODD_NAMES, size_of
 
 
@@ -58,3 +60,40 @@ def test_pictures_of_any_shape_are_drawn(tmp_path: Path, size: tuple[int, int]) 
 
 def test_a_mistake_is_told_with_label_guess_and_likelihood() -> None:
     assert mistake_caption("cat", "dog", 0.987) == "is cat\nguess dog 99%"
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (9, 3, 3), (10, 2, 6), (36, 6, 6), (37, 4, 10), (100, 10, 10)]
+)
+def test_the_fewer_predictions_the_larger_their_pictures(count: int, rows: int, columns: int) -> None:
+    drawn = prediction_sheet(pictures(count), [str(number) for number in range(count)], "Sheet")
+    grid = drawn.axes[0].get_subplotspec().get_gridspec()
+    assert (grid.nrows, grid.ncols) == (rows, columns)
+    assert [axes.get_title(loc="left") for axes in drawn.axes[:count]] == [str(number) for number in range(count)]
+    assert [len(axes.images) for axes in drawn.axes] == [1] * count + [0] * (rows * columns - count)
+
+
+@pytest.mark.parametrize("count", [1, 9, 36, 100])
+@pytest.mark.parametrize("name", ["W" * 60, "m" * 60, "a name of sixty letters " * 3, "中" * 60])
+def test_captions_of_predictions_stay_above_their_own_picture(count: int, name: str) -> None:
+    shapes = [(30, 256, 3), (256, 30, 3), (8, 8, 1)]
+    images = [np.zeros(shapes[number % 3], np.uint8) for number in range(count)]
+    drawn = prediction_sheet(images, [prediction_caption(name, 0.987, name)] * count, "Sheet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # letters the font lacks
+        drawn.draw_without_rendering()
+        reached = [axes._left_title.get_window_extent() for axes in drawn.axes[:count]]
+    boxes = sorted((round(box.y0), box.x0, box.x1) for box in reached)
+    assert all(end < start for (row, _, end), (other, start, _) in itertools.pairwise(boxes) if row == other)
+    assert all(box.x1 < drawn.bbox.x1 for box in reached)
+
+
+def test_a_prediction_is_told_with_class_and_likelihood() -> None:
+    assert prediction_caption("cat", 0.9876) == "cat\n98.8%"
+    assert prediction_caption("a$", 1.0, "dog") == "a\\$\n100.0%\nis dog"
+
+
+def test_odd_names_on_a_sheet_of_predictions_are_drawn_without_a_word(tmp_path: Path) -> None:
+    captions = [prediction_caption(name, 0.5) for name in ODD_NAMES]
+    save(prediction_sheet(pictures(len(captions), channels=1), captions, "Sheet"), tmp_path / "sheet.png")
+    assert min(size_of((tmp_path / "sheet.png").read_bytes())) > 100

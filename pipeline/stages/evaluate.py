@@ -15,6 +15,7 @@ from pipeline.intervals import Interval, bootstrap_intervals
 from pipeline.journal import Journal, open_journal
 from pipeline.live import Live
 from pipeline.metrics import Floats, confusion, measures_for, per_class, reliability, same_superclass
+from pipeline.mistake_images import write_pictures
 from pipeline.mistakes import Mistake, mistakes_of
 from pipeline.packed import Packed
 from pipeline.page_parts import Numbers
@@ -106,6 +107,7 @@ def evaluate(
         packed.write_table(beside / "per_class.csv", scores)
         _draw(judged, metrics, history, beside)
         _draw_mistakes(judged, mistakes, beside)
+        write_pictures(beside / paths.MISTAKE_IMAGES.name, judged.split.images, mistakes)
         numbers = Numbers(
             judged.classes,
             judged.split.labels,
