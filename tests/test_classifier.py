@@ -3,7 +3,6 @@
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uin
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def store(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A checkout with a run that logged a model twice, the second registered, and a run without one."""
     folder = tmp_path_factory.mktemp("checkout")
     with pytest.MonkeyPatch.context() as patch:

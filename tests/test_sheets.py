@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from pipeline.report import save
 from pipeline.sheets import COLUMNS, captioned_sheet, mistake_caption, prediction_caption, prediction_sheet
@@ -67,14 +68,16 @@ def test_a_mistake_is_told_with_label_guess_and_likelihood() -> None:
 )
 def test_the_fewer_predictions_the_larger_their_pictures(count: int, rows: int, columns: int) -> None:
     drawn = prediction_sheet(pictures(count), [str(number) for number in range(count)], "Sheet")
-    grid = drawn.axes[0].get_subplotspec().get_gridspec()
-    assert (grid.nrows, grid.ncols) == (rows, columns)
+    place = drawn.axes[0].get_subplotspec()
+    assert place is not None and place.get_geometry()[:2] == (rows, columns)
     assert [axes.get_title(loc="left") for axes in drawn.axes[:count]] == [str(number) for number in range(count)]
     assert [len(axes.images) for axes in drawn.axes] == [1] * count + [0] * (rows * columns - count)
 
 
 @pytest.mark.parametrize("count", [1, 9, 36, 100])
-@pytest.mark.parametrize("name", ["W" * 60, "m" * 60, "a name of sixty letters " * 3, "中" * 60])
+@pytest.mark.parametrize(
+    "name", ["W" * 60, "m" * 60, "a name of sixty letters " * 3, "中" * 60], ids=["W", "m", "words", "wide"]
+)
 def test_captions_of_predictions_stay_above_their_own_picture(count: int, name: str) -> None:
     shapes = [(30, 256, 3), (256, 30, 3), (8, 8, 1)]
     images = [np.zeros(shapes[number % 3], np.uint8) for number in range(count)]
@@ -82,7 +85,9 @@ def test_captions_of_predictions_stay_above_their_own_picture(count: int, name: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # letters the font lacks
         drawn.draw_without_rendering()
-        reached = [axes._left_title.get_window_extent() for axes in drawn.axes[:count]]
+        texts = [child for axes in drawn.axes for child in axes.get_children() if isinstance(child, Text)]
+        reached = [text.get_window_extent() for text in texts if text.get_text()]
+    assert len(reached) == count
     boxes = sorted((round(box.y0), box.x0, box.x1) for box in reached)
     assert all(end < start for (row, _, end), (other, start, _) in itertools.pairwise(boxes) if row == other)
     assert all(box.x1 < drawn.bbox.x1 for box in reached)

@@ -183,9 +183,9 @@ def _told(done: Predicted, wishes: Wishes) -> list[str]:
     if (left := done.num_read - ROWS_SHOWN) > 0:
         lines.append(f"... and {left:,} more" + ("" if wishes.out else " (--out FILE.csv keeps all)"))
         lines += ["", *prediction_table.counts(done.per_class, width)]
+    last = [f"table    {wishes.out}"] if wishes.out else []
+    last += [f"picture  {wishes.picture}"] if wishes.picture else []
     if wishes.labelled:
         share = done.num_right / done.num_read
-        lines += ["", f"{done.num_right:,} of {done.num_read:,} right (accuracy {share:.3f})"]
-    lines += [f"table    {wishes.out}"] if wishes.out else []
-    lines += [f"picture  {wishes.picture}"] if wishes.picture else []
-    return lines
+        last.append(f"{done.num_right:,} of {done.num_read:,} right (accuracy {share:.3f})")
+    return [*lines, "", *last] if last else lines
