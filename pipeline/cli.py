@@ -16,7 +16,7 @@ def cli() -> None:
         raise UserError(f"{Path.cwd()} has no {paths.GRAPH}: change to the folder of the repository first")
 
 
-@cli.command()
+@cli.command(short_help="Write PRESET, with changes, into params.yaml.")
 @click.argument("preset")
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 def use(preset: str, overrides: tuple[str, ...]) -> None:
@@ -39,7 +39,7 @@ def check() -> None:
     check_params()
 
 
-@cli.command()
+@cli.command(short_help="Show the data before training.")
 @click.option("--image", "number", type=int, default=0, show_default=True, help="The training image to draw.")
 @click.option("--augmented", is_flag=True, help="Draw that image under many augmentations, too.")
 def preview(number: int, augmented: bool) -> None:
@@ -53,7 +53,7 @@ def preview(number: int, augmented: bool) -> None:
         click.echo(f"pictures {look.augmented(number)}")
 
 
-@cli.command()
+@cli.command(short_help="Complete runs in MLflow that missed something.")
 @click.option("--ui", metavar="ADDRESS", help="Where the UI on the local store is; its pages are listed.")
 def track(ui: str | None) -> None:
     """Complete runs in MLflow: those restored from DVC's cache, or made while its server was away."""
@@ -69,7 +69,7 @@ def track(ui: str | None) -> None:
         click.echo(f"compare the runs of {experiment}: {address}")
 
 
-@cli.command()
+@cli.command(short_help="Open the report of a run, or of what was made last.")
 @click.argument("run", required=False)
 @click.option("--no-open", is_flag=True, help="Only print where the page is.")
 def report(run: str | None, no_open: bool) -> None:
@@ -85,7 +85,7 @@ def report(run: str | None, no_open: bool) -> None:
         click.launch(str(target))
 
 
-@cli.command()
+@cli.command(short_help="Make the course notebooks' networks again, and their table.")
 @click.argument("presets", metavar="[PRESET]...", nargs=-1)
 @click.option("--data", metavar="FOLDER", help="Where data sets lie, as files from their hosts or as class folders.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Rows per network.")
@@ -104,7 +104,7 @@ def notebooks(presets: tuple[str, ...], data: str | None, seeds: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-@cli.command()
+@cli.command(short_help="Say which class pictures of any size and mode show.")
 @click.argument("files", metavar="FILES|FOLDERS...", nargs=-1, required=True)
 @click.option(
     "--model", metavar="RUN|ADDRESS|FILE", help="MLflow run, models:/... or file. [default: the last one made]"
@@ -141,7 +141,7 @@ def predict(
     context.exit(done.exit_code)
 
 
-@cli.command()
+@cli.command(short_help="Show runs side by side; test two of them exactly.")
 @click.argument("runs", metavar="[RUN|EXPERIMENT]...", nargs=-1)
 @click.option("--out", metavar="FILE", help="Write the table to a .md, .html or .csv file, too.")
 @click.option("--pair", nargs=2, metavar="A B", help="Test two runs on the same images, and draw where they differ.")

@@ -34,7 +34,15 @@ def test_importing_a_module_does_not_import_tensorflow_or_mlflow() -> None:
     assert not modules_after(f"import pipeline, {', '.join([*names, *stages])}") & HEAVY
 
 
-@pytest.mark.parametrize("command", [(), ("use",), ("check",), ("track",), ("report",), ("summary",)])
+COMMANDS = ("use", "check", "preview", "track", "report", "predict", "compare", "notebooks", "summary")
+
+
+def test_the_commands_are_the_listed_ones(reprolens: Program) -> None:
+    listed = reprolens("--help").stdout.partition("Commands:")[2]
+    assert {line.split()[0] for line in listed.splitlines() if line.strip()} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_every_command_has_help(reprolens: Program, command: tuple[str, ...]) -> None:
     done = reprolens(*command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
