@@ -22,7 +22,7 @@ def value(text: str, key: str) -> object:
 def test_every_preset_is_valid(workspace: Path, name: str) -> None:
     write_pictures(workspace / "pictures")
     use(name, ["dataset.path=pictures"] if name == "folder" else [])
-    assert params_file.load(Path("params.yaml")).dataset.name == name
+    assert name.startswith(params_file.load(Path("params.yaml")).dataset.name)  # as in cifar10-cnn
     check()
 
 
