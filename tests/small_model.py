@@ -12,7 +12,7 @@ LABELS = ["ant", "bee", "cat", "dog"]
 
 def save_model(file: Path, labels: Sequence[str] = LABELS, channels: int = 3, num_outputs: int | None = None) -> Path:
     """Saves a network of 8x8 pictures; its weights are random, so that it prefers some class."""
-    keras_setup.prepare()
+    keras_setup.deterministic(0, 2)  # as every test that computes: threads cannot change later
     params = params_of("model.filters=[8]", "model.dense=[16]")
     model = build_model(params.model, (8, 8, channels), num_outputs or len(labels), seed=3)
     canonical.save(model, file, {"labels": list(labels)})
