@@ -27,10 +27,11 @@ LOCK_WAIT = 0.1  # seconds
 
 @dataclass(frozen=True)
 class Planned:
-    """One row of the table: a network, its seed, and what came of it."""
+    """One row of the table: a network, its seed, its data set, and what came of it."""
 
     preset: str
     seed: int
+    data: str
     params: Params | None = None
     problem: str = ""
 
@@ -75,16 +76,17 @@ def planned(presets: Sequence[str], folder: str | None, num_seeds: int) -> list[
     wanted = [name for name in PUBLISHED if name in presets or not presets]
     sources = {name: params_file.read_yaml(paths.PRESETS / f"{name}.yaml")["dataset"]["name"] for name in wanted}
     found = {source: at_hand.find(source, data) for source in dict.fromkeys(sources.values())}
-    return [_row(name, seed, found[sources[name]]) for seed in range(num_seeds) for name in wanted]
+    rows = [Planned(name, seed, sources[name]) for seed in range(num_seeds) for name in wanted]
+    return [_with_data(row, found[row.data]) for row in rows]
 
 
-def _row(preset: str, seed: int, data: at_hand.Found) -> Planned:
+def _with_data(row: Planned, data: at_hand.Found) -> Planned:
     from ruamel.yaml import YAML
 
     if data.missing:
-        return Planned(preset, seed, problem=data.missing)
-    text = compose(paths.PRESETS, preset, [*data.overrides, f"train.seed={seed}"])
-    return Planned(preset, seed, params_file.parse(YAML(typ="safe").load(text), f"preset {preset}"))
+        return replace(row, problem=data.missing)
+    text = compose(paths.PRESETS, row.preset, [*data.overrides, f"train.seed={row.seed}"])
+    return replace(row, params=params_file.parse(YAML(typ="safe").load(text), f"preset {row.preset}"))
 
 
 def _made(row: Planned, number: int, count: int) -> Planned:
@@ -118,13 +120,13 @@ def _table(made: Sequence[Planned]) -> str:
 def _shown(client: "MlflowClient", row: Planned) -> comparison.Row:
     called = f"{row.preset}, seed {row.seed}" if row.seed else row.preset
     if not row.params:
-        return comparison.skipped(called, "", row.problem)
+        return comparison.skipped(called, row.data, row.problem)
     if row.problem:
-        return comparison.Row(called, "", note=row.problem)
+        return comparison.Row(called, row.data, note=row.problem)
     if run := _run(client, row.name, row.params):
         return replace(rows_of(client, [run])[0], network=called)
     missing = f"made, but MLflow has no run of it: `dvc exp apply {row.name}`, then `reprolens track`"
-    return comparison.Row(called, "", note=missing)
+    return comparison.Row(called, row.data, note=missing)
 
 
 def _run(client: "MlflowClient", name: str, params: Params) -> "Run | None":
