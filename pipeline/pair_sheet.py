@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from pipeline.pairing import Answers, only_first
 from pipeline.report import GREY, figure
+from pipeline.sheets import show
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 Pictures = Mapping[str, NDArray[np.uint8]]
@@ -68,7 +68,7 @@ def _fill(area: "SubFigure", a: Answers, b: Answers, places: Sequence[int], know
             axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=GREY, fontsize=8)
             axes.set_aspect("equal")
         else:
-            _show(axes, picture)
+            show(axes, picture)
         axes.set_title(_caption(a, b, place), fontsize=7.5, loc="left", linespacing=1.25)
 
 
@@ -93,14 +93,3 @@ def _cut(name: str, room: float) -> str:
 def _length(text: str) -> float:
     """How long a text is drawn, in small letters."""
     return sum(2.1 if letter in BROAD else 1.25 if letter.isupper() else 1.1 for letter in text)
-
-
-def _show(axes: "Axes", image: NDArray[np.uint8]) -> None:
-    grey = image.shape[2] == 1
-    axes.imshow(
-        image[..., 0] if grey else image,
-        cmap="gray" if grey else None,
-        vmin=0,
-        vmax=255,
-        interpolation="nearest" if max(image.shape[:2]) < 64 else "antialiased",
-    )

@@ -40,7 +40,7 @@ def rows_sheet(rows: Sequence[Sequence[tuple[Pixels, str]]], title: str) -> "Fig
         axes.set_axis_off()
     for line, cells in zip(grid, rows, strict=False):
         for axes, (image, caption) in zip(line, cells, strict=False):
-            _show(axes, image)
+            show(axes, image)
             axes.set_title(caption, fontsize=8, loc="left")
     if not rows:
         grid[0, 0].text(0, 0.5, "none", fontsize=12)
@@ -64,7 +64,7 @@ def prediction_sheet(images: Sequence[Pixels], captions: Sequence[str], title: s
         axes.set_axis_off()
         axes.set_anchor("NW")  # else the caption of a tall picture would begin in the middle and reach its neighbour
     for axes, image, caption in zip(cells, images, captions, strict=False):
-        _show(axes, image)
+        show(axes, image)
         lines = [_cut(line, 0.95 * inches * 72 / points) for line in caption.split("\n")]
         axes.set_title("\n".join(lines), fontsize=points, loc="left")
     return drawn
@@ -87,19 +87,20 @@ def one_picture(image: Pixels, title: str) -> "Figure":
     drawn = figure(6, 6.6)
     axes = drawn.subplots()
     axes.set_axis_off()
-    _show(axes, image)
+    show(axes, image)
     axes.set_title(title, fontsize=10, loc="left")
     return drawn
 
 
-def _show(axes: "Axes", image: Pixels) -> None:
+def show(axes: "Axes", image: Pixels) -> None:
+    """Draws a picture, uint8 (height, width, 1 or 3); small ones keep their pixels' edges."""
     grey = image.shape[2] == 1
     axes.imshow(
         image[..., 0] if grey else image,
         cmap="gray" if grey else None,
         vmin=0,
         vmax=255,
-        interpolation="nearest" if image.shape[0] < 64 else "antialiased",
+        interpolation="nearest" if max(image.shape[:2]) < 64 else "antialiased",
     )
 
 
