@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help repro test check format ui setup dev slow pictures notebooks lock python clean
+.PHONY: help repro test check format ui dashboard setup dev slow pictures notebooks lock python clean
 
 BIN := .venv/bin
 UV := UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
@@ -50,6 +50,10 @@ ui: setup ## The MLflow UI on the local store, http://127.0.0.1:5000, and the ad
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
 	  --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(or $(PORT),5000)
 
+dashboard: setup ## Optuna's page of the studies, http://127.0.0.1:8080 (STORAGE=postgresql://... for others than the local ones)
+	$(UV) pip install --quiet --require-hashes -r requirements-dashboard.lock
+	$(BIN)/optuna-dashboard --host 127.0.0.1 --port $(or $(PORT),8080) "$(or $(STORAGE),sqlite:///$(CURDIR)/.reprolens/tune.db)"
+
 setup: $(STAMP) ## Make .venv with the locked packages
 
 dev: $(DEV_STAMP)
@@ -75,6 +79,7 @@ lock: $(DEV_STAMP) ## Write the lock files anew from pyproject.toml
 	$(COMPILE) --extra cpu -o requirements.lock
 	$(COMPILE) --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra dashboard -c requirements.lock -o requirements-dashboard.lock
 
 python: # The Python that `setup` would take
 	@echo "$(PYTHON)"

@@ -6,6 +6,7 @@ import click
 
 from pipeline import __version__, paths
 from pipeline.errors import UserError, run_main
+from pipeline.lifecycle.tune_command import tune
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -159,6 +160,9 @@ def compare(runs: tuple[str, ...], out: str | None, pair: tuple[str, str] | None
     from pipeline.lifecycle.compare import compare as side_by_side
 
     click.echo(side_by_side(runs, out, pair, picture))
+
+
+cli.add_command(tune)
 
 
 @cli.command()

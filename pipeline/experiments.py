@@ -95,7 +95,7 @@ def _reads_as(text: str, params: Params) -> bool:
     from ruamel.yaml import YAML, YAMLError
 
     try:
-        return params_file.parse(YAML(typ="safe").load(text)) == params
+        return params_file.parse(YAML(typ="safe").load(text)).model_dump() == params.model_dump()
     except (UserError, YAMLError):  # of another version of this project
         return False
 

@@ -15,14 +15,21 @@ ONE_CYCLE_START = 1 / 25
 
 
 def compile_model(model: "keras.Model", params: Train, steps_per_epoch: int, num_classes: int) -> None:
-    """Compiles `model` in place; XLA stays off, since on the CPU it is slower by an order of magnitude."""
+    """Compiles `model` in place; XLA stays off, since on the CPU it is slower by an order of magnitude.
+
+    The variables of optimizer and metric are made here: made inside `fit`, they would have its graph traced twice.
+    """
+    import keras
+
     loss = (
         _smoothed_loss(params.label_smoothing, num_classes)
         if params.label_smoothing
         else "sparse_categorical_crossentropy"
     )
     optimizer = build_optimizer(params, steps_per_epoch)
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+    optimizer.build(model.trainable_variables)
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy], jit_compile=False)
 
 
 def build_optimizer(params: Train, steps_per_epoch: int) -> "keras.optimizers.Optimizer":

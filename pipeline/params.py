@@ -7,9 +7,11 @@ schema to MLflow. `params_file` reads the file and turns what is wrong into one 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.blocks import PadMode, block_sizes
+from pipeline.section import Section
+from pipeline.tune_params import Tune
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -17,12 +19,6 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 Pool = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Section(BaseModel):
-    """A part of `params.yaml`: unknown keys and loosely typed values are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Dataset(Section):
@@ -170,6 +166,7 @@ class Params(Section):
     augment: Augment
     train: Train
     evaluate: Evaluate
+    tune: Tune = Field(exclude=True)  # left out of dumps: it is no part of what a run is
 
     @model_validator(mode="after")
     def _network_fits_image(self) -> Self:

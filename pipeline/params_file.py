@@ -7,14 +7,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.errors import UserError
-from pipeline.params import Params, Section
+from pipeline.params import Params
+from pipeline.section import Section
+
+WHOLE = "tune.space"  # a mapping that is one value: its keys are dotted names themselves
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted names: `{"model": {"dropout": 0.2}}` -> `{"model.dropout": 0.2}`."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and f"{prefix}{key}" != WHOLE:
             flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
@@ -33,6 +36,16 @@ def parse(values: object, where: str = "params.yaml") -> Params:
         return Params.model_validate(_as_tuples(values))
     except ValidationError as error:
         raise UserError(f"{where}: {_explain(error)}") from error
+
+
+def problem_with(values: dict[str, Any], key: str) -> str | None:
+    """What the schema says against the value of one `key`, bounds and type alone; None if nothing."""
+    try:
+        Params.model_validate(_as_tuples(values))
+    except ValidationError as error:
+        found = [problem for problem in error.errors() if _dotted(problem) == key]
+        return _told(found, key) if found else None
+    return None
 
 
 def load(path: Path) -> Params:
@@ -80,7 +93,10 @@ def _as_tuples(value: object) -> object:
 def _explain(error: ValidationError) -> str:
     """One sentence for the first problem; a misspelt key comes first, since it also makes one missing."""
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    key = _dotted(problems[0])
+    return _told(problems, _dotted(problems[0]))
+
+
+def _told(problems: list[Any], key: str) -> str:
     # Of several allowed forms, the one that was understood furthest is the one that was meant.
     first = max((problem for problem in problems if _dotted(problem) == key), key=lambda problem: len(problem["loc"]))
     if first["type"] == "extra_forbidden":

@@ -6,6 +6,7 @@ the run is completed later by `reprolens track`. Only this module,
 """
 
 import shutil
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline import experiment_page, machine, paths, tracking_server
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 PID_TAG = "reprolens.pid"
 HOST_TAG = "reprolens.host"
 TEST_STEP = 0
+Point = tuple[str, float, int, int]  # of a metric: name, value, milliseconds since 1970, step
 RUNS_COMPARED = 200  # the newest; more lines cannot be told apart in a chart
 # The order epoch metrics are first logged in: MLflow's compare page draws the first.
 EPOCH_ORDER = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
@@ -33,14 +35,10 @@ def find_run(client: "MlflowClient", run_key: str) -> "Run | None":
 
 def begin(client: "MlflowClient", journal: Journal) -> str:
     """Finds or creates the run of a journal and gives it its params, tags and data sets; returns its id."""
-    from mlflow.entities import Param, RunTag
-
     start = journal.events("start")[-1]
     run = find_run(client, journal.run_key) or _create(client, journal, start)
-    have = run.data.params
-    params = [Param(name, str(value)) for name, value in start["params"].items() if name not in have]
-    tags = [RunTag(name, str(value)) for name, value in _tags(journal, start).items()]
-    client.log_batch(run.info.run_id, params=params, tags=tags)
+    params = {name: value for name, value in start["params"].items() if name not in run.data.params}
+    log_facts(client, run.info.run_id, params, _tags(journal, start))
     _log_inputs(client, run, start["inputs"])
     set_up_page(client, run.info.experiment_id)
     return str(run.info.run_id)
@@ -49,14 +47,15 @@ def begin(client: "MlflowClient", journal: Journal) -> str:
 def _create(client: "MlflowClient", journal: Journal, start: Event) -> "Run":
     first = journal.events("start")[0]
     return client.create_run(
-        _experiment(client, start["experiment"]),
+        experiment_id(client, start["experiment"]),
         start_time=first["time"],
         run_name=start["name"],
         tags={KEY_TAG: journal.run_key},
     )
 
 
-def _experiment(client: "MlflowClient", name: str) -> str:
+def experiment_id(client: "MlflowClient", name: str) -> str:
+    """The id of an experiment, which is created where it is missing."""
     from mlflow.exceptions import MlflowException
 
     if found := client.get_experiment_by_name(name):
@@ -115,23 +114,36 @@ def _log_inputs(client: "MlflowClient", run: "Run", inputs: list[dict[str, str]]
         client.log_inputs(run.info.run_id, missing)
 
 
-def epochs_of(client: "MlflowClient", run_id: str) -> set[int]:
-    """The epochs that a run has metrics of."""
-    return {int(point.step) for point in client.get_metric_history(run_id, "train/loss")}
+def log_facts(client: "MlflowClient", run_id: str, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
+    """Adds params, which must be new, and sets tags."""
+    from mlflow.entities import Param, RunTag
+
+    new = [Param(name, str(value)) for name, value in params.items()]
+    client.log_batch(run_id, params=new, tags=[RunTag(name, str(value)) for name, value in tags.items()])
+
+
+def log_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
+    """Adds values of metrics."""
+    from mlflow.entities import Metric
+
+    for start in range(0, len(points), 1000):  # MLflow's limit per call
+        client.log_batch(run_id, metrics=[Metric(*point) for point in points[start : start + 1000]])
+
+
+def epochs_of(client: "MlflowClient", run_id: str, metric: str = "train/loss") -> set[int]:
+    """The epochs, or other steps, that a run has a metric of."""
+    return {int(point.step) for point in client.get_metric_history(run_id, metric)}
 
 
 def log_epochs(client: "MlflowClient", run_id: str, events: list[Event], have: set[int]) -> None:
     """Adds the epochs that are not in `have` yet, at step = epoch, with the time they really had."""
-    from mlflow.entities import Metric
-
     points = [
-        Metric(name, value, event["time"], int(event["row"]["epoch"]))
+        (name, value, event["time"], int(event["row"]["epoch"]))
         for event in events
         if event["row"]["epoch"] not in have
         for name, value in epoch_metrics(event).items()
     ]
-    for start in range(0, len(points), 1000):  # MLflow's limit per call
-        client.log_batch(run_id, metrics=points[start : start + 1000])
+    log_points(client, run_id, points)
     have |= {int(event["row"]["epoch"]) for event in events}
 
 
@@ -149,11 +161,10 @@ def _place(name: str) -> int:
 
 def log_test(client: "MlflowClient", run_id: str, metrics: dict[str, float], when: int) -> None:
     """Sets the test metrics; a value that is there already is not logged again."""
-    from mlflow.entities import Metric
-
     have = client.get_run(run_id).data.metrics
-    points = [Metric(name, value, when, TEST_STEP) for name, value in metrics.items() if have.get(name) != value]
-    client.log_batch(run_id, metrics=points)
+    log_points(
+        client, run_id, [(name, value, when, TEST_STEP) for name, value in metrics.items() if have.get(name) != value]
+    )
 
 
 def upload(client: "MlflowClient", run_id: str, journal: Journal) -> None:

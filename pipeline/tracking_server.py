@@ -6,10 +6,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import paths
 from pipeline.errors import one_line
+from pipeline.files import replacing
 from pipeline.journal import Journal
 
 if TYPE_CHECKING:
@@ -70,9 +72,20 @@ def connect() -> "MlflowClient":
                 return client
             paths.tracking_store().mkdir(parents=True, exist_ok=True)
             with FileLock(paths.tracking_store() / ".lock"):  # two first users would both make the tables
+                _make_store(paths.tracking_store() / "mlflow.db")
                 client = mlflow.MlflowClient(tracking_uri())
                 client.search_experiments(max_results=1)
             return client
+
+
+def _make_store(file: Path) -> None:
+    """Makes the tables beside and renames the file: MLflow cannot go on where a kill cut that off."""
+    if file.exists():
+        return
+    import mlflow
+
+    with replacing(file) as beside:
+        mlflow.MlflowClient(f"sqlite:///{beside.resolve()}").search_experiments(max_results=1)
 
 
 def warn_once(journal: Journal, error: Away) -> None:

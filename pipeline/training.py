@@ -34,15 +34,17 @@ class Data:
     val: Packed
 
 
-def fit(model: "keras.Model", data: Data, params: Train, augment: Augment, saved: Path, watch: Watch) -> list[Row]:
-    """Trains a compiled `model` in place, from the checkpoint `saved` where there is one.
+def fit(
+    model: "keras.Model", data: Data, params: Train, augment: Augment, saved: Path | None, watch: Watch
+) -> list[Row]:
+    """Trains a compiled `model` in place, from the checkpoint `saved` where there is one; None: without any.
 
     With `params.patience` the model ends with the weights of the best epoch, else with the last ones.
 
     Returns:
         One row per epoch, also of those that ran before a resume.
     """
-    progress = checkpoint.restore(saved, model)
+    progress = checkpoint.restore(saved, model) if saved else Progress()
     done = len(progress.history)
     if done:
         say(f"train: resuming after epoch {done}")
@@ -80,7 +82,9 @@ def _fit_from(done: int, model: "keras.Model", data: Data, params: Train, augmen
 class _Keeper:
     """What happens around each epoch: numbers shown, best weights kept, checkpoint written, early stop."""
 
-    def __init__(self, model: "keras.Model", params: Train, progress: Progress, saved: Path, watch: Watch) -> None:
+    def __init__(
+        self, model: "keras.Model", params: Train, progress: Progress, saved: Path | None, watch: Watch
+    ) -> None:
         self.model, self.params, self.progress, self.saved, self.watch = model, params, progress, saved, watch
         self.began = 0.0
         self.last_saved = self.saving_took = 0.0
@@ -103,7 +107,7 @@ class _Keeper:
 
     def _save_if_due(self) -> None:
         now = time.monotonic()
-        if now - self.last_saved < CHECKPOINT_SHARE * self.saving_took:
+        if not self.saved or now - self.last_saved < CHECKPOINT_SHARE * self.saving_took:
             return
         checkpoint.save(self.saved, self.model, self.progress)
         self.last_saved = time.monotonic()

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline import params_file
 from pipeline.lifecycle.use import compose
 from pipeline.params import Params
+from tests import postgres as postgresql
 
 REPOSITORY = Path(__file__).parent.parent
 DATASETS = REPOSITORY.parent / "shared" / "datasets"
@@ -46,6 +47,15 @@ def datasets() -> Path:
     if not DATASETS.is_dir():
         pytest.skip("no folder of real data sets beside the repository")
     return DATASETS
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server on loopback; a test makes a database of its own in it, and leaves it running."""
+    if reason := postgresql.missing():
+        pytest.skip(reason)
+    with postgresql.server() as running:
+        yield running
 
 
 @pytest.fixture

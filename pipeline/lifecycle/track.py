@@ -1,19 +1,24 @@
-"""`reprolens track`: completes MLflow runs from journals and from what DVC restored; can be repeated."""
+"""`reprolens track`: completes MLflow runs from journals, studies and what DVC restored; can be repeated."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import machine, params_file, paths, record, tracking, tracking_server
+from pipeline import machine, params_file, paths, record, study_runs, tracking, tracking_server
 from pipeline.completion import complete
 from pipeline.errors import UserError
 from pipeline.files import file_digest
 from pipeline.journal import Journal, all_journals, open_journal
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from optuna.study import Study
+
 
 def track() -> list[str]:
-    """Completes every run of this checkout that MLflow does not have whole.
+    """Completes every run of this checkout that MLflow does not have whole, and the local studies.
 
     Returns:
-        The names of the runs it worked on.
+        The names of the runs and studies it worked on.
 
     Raises:
         UserError: the tracking server is away.
@@ -27,12 +32,45 @@ def track() -> list[str]:
         with tracking_server.reachable():
             for journal in waiting:
                 complete(client, journal, _model_of(journal))
+            studies = _studies(client)
             tracking.close_dead_runs(client)
     except tracking_server.Away as error:
         raise UserError(
             f"MLflow at {tracking_server.tracking_uri()} is away ({error}). Start it, then run this again"
         ) from error
-    return [journal.events("start")[-1]["name"] for journal in waiting]
+    return [*(journal.events("start")[-1]["name"] for journal in waiting), *studies]
+
+
+def _studies(client: "MlflowClient") -> list[str]:
+    """Completes the studies of the local storage that MLflow may miss something of; returns their names."""
+    if not (paths.private() / "tune.db").exists():
+        return []
+    import optuna
+
+    from pipeline.study_storage import open_storage
+
+    storage = open_storage(None)
+    names = optuna.get_all_study_names(storage)
+    return [name for name in names if _complete(client, optuna.load_study(study_name=name, storage=storage))]
+
+
+def _complete(client: "MlflowClient", study: "Study") -> bool:
+    """Completes a study, unless it was never tracked, or is whole, or is tuned right now; whether it did."""
+    facts = study.user_attrs.get(study_runs.FACTS)
+    if not facts or study.user_attrs.get(study_runs.WHOLE) or _is_tuned(study):
+        return False
+    study_runs.project(client, study, facts["params"], facts["settings"])
+    return True
+
+
+def _is_tuned(study: "Study") -> bool:
+    """Whether a process of this machine runs a trial of it."""
+    marks = [
+        str(trial.user_attrs.get("process", ""))
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.name == "RUNNING" and trial.user_attrs.get("host") == machine.host()
+    ]
+    return any(machine.process_lives(mark) for mark in marks)
 
 
 def where(server: str | None) -> dict[str, str]:

@@ -40,10 +40,10 @@ def compose(folder: Path, name: str, overrides: Sequence[str]) -> str:
     yaml = YAML()
     yaml.width = 120
     values = yaml.load((folder / f"{BASE}.yaml").read_text(encoding="utf-8"))
-    _merge(values, params_file.flatten(params_file.read_yaml(folder / f"{name}.yaml")))
-    _merge(values, _parse(overrides))
+    merge(values, params_file.flatten(params_file.read_yaml(folder / f"{name}.yaml")))
+    merge(values, _parse(overrides))
     _watch(values)
-    params_file.parse(_plain(values), f"preset {name}")
+    params_file.parse(plain(values), f"preset {name}")
     text = io.StringIO()
     yaml.dump(values, text)
     return text.getvalue()
@@ -110,7 +110,8 @@ def _parse(overrides: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _merge(values: Any, changes: dict[str, Any]) -> None:
+def merge(values: Any, changes: dict[str, Any]) -> None:
+    """Sets dotted names in what ruamel has loaded, in place."""
     for name, value in changes.items():
         section, _, key = name.partition(".")
         if key not in values.get(section, {}):
@@ -149,7 +150,8 @@ def _must_exist(place: str) -> None:
         raise UserError(f"dataset.path {place!r} does not exist: give a folder of class folders or an archive of one")
 
 
-def _plain(values: Any) -> Any:
+def plain(values: Any) -> Any:
+    """What ruamel has loaded, as plain dicts and lists."""
     if isinstance(values, dict):
-        return {str(key): _plain(value) for key, value in values.items()}
-    return [_plain(value) for value in values] if isinstance(values, list) else values
+        return {str(key): plain(value) for key, value in values.items()}
+    return [plain(value) for value in values] if isinstance(values, list) else values
