@@ -32,7 +32,7 @@ check: dev ## Format, lint, types, architecture, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-slow: dev ## The tests that take minutes: thirty kills and what they must leave alone
+slow: dev ## The tests that take minutes: thirty kills and what they must leave alone, studies on PostgreSQL
 	$(BIN)/python -m pytest -m slow
 
 pictures: dev ## The pictures of the README, made anew (needs Chromium; KEEP=folder keeps the runs)

@@ -74,7 +74,7 @@ def opening(address: "URL") -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise UserError(f"{place}: no driver ({one_line(error)}): pip install 'reprolens[postgres]'") from error
+        raise UserError(f"{place}: no driver ({one_line(error)}): pip install 'psycopg[binary]'") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise UserError(f"{place}: {_reason(error)}. {remedy}") from error
     except RuntimeError as error:  # Optuna's check of the tables' version

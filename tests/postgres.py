@@ -25,7 +25,7 @@ def missing() -> str | None:
     try:
         import psycopg  # noqa: F401
     except ImportError:
-        return "no psycopg here (pip install 'reprolens[postgres]')"
+        return "no psycopg here (pip install 'psycopg[binary]')"
     return None
 
 
