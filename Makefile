@@ -23,14 +23,16 @@ repro: setup ## Set up, run the pipeline, say what was made (USE="PRESET key=val
 	@$(BIN)/reprolens track >/dev/null || echo "MLflow misses this run: \`reprolens track\` adds it later"
 	@$(BIN)/reprolens summary
 
+AT_ONCE := -n 2 --dist loadfile
+
 test: dev ## Set up and pass the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE)
 
 check: dev ## Format, lint, types, architecture, tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(PYTEST_ARGS)
 
 slow: dev ## The tests that take minutes: thirty kills and what they must leave alone, studies on PostgreSQL
 	$(BIN)/python -m pytest -m slow

@@ -81,7 +81,7 @@ def told_gain(start: Sequence[float], winner: Sequence[float]) -> dict[str, Any]
 def overhead(given: argparse.Namespace) -> dict[str, Any]:
     """The share of the time inside `fit`, in trials of about five seconds of training each."""
     with clone() as folder:
-        same = ("image.size=[32,32]", ROTATION, "tune.pruner=none")
+        same = ("image.size=[24,24]", ROTATION, "tune.pruner=none")
         prepare(folder, "digits", *same, "train.epochs=3")
         probe = tuned(folder, "probe", "--trials", "1")[0].get_trials()[0]
         epochs = epochs_for(FIT_SECONDS, probe)

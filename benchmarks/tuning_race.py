@@ -29,7 +29,7 @@ MOST = "100000"  # trials: the time ends it
 FIFTHS = 5  # of the time, after which the best so far is noted
 
 Runs = dict[str, list[dict[str, Any]]]
-"""By side, for each seed: `best`, `so_far`, `trials`, `per_minute`."""
+"""By side, for each seed: what `told` says."""
 
 
 def race(given: argparse.Namespace) -> dict[str, Any]:
@@ -61,11 +61,12 @@ def one_run(folder: Path, side: str, seed: int, seconds: float) -> list[Record]:
 
 
 def told(records: list[Record], seconds: float) -> dict[str, Any]:
-    """What a run reached within the time, and in parts of it."""
+    """What a run reached within the time, in parts of it, and in its first trial, which is today's params with most."""
     ended = ended_within(records, seconds)
     return {
         "best": best_within(records, seconds),
         "so_far": [best_within(records, seconds * part / FIFTHS) for part in range(1, FIFTHS + 1)],
+        "first_trial": best_within(records[:1], seconds),
         "trials": ended,
         "per_minute": ended * 60 / seconds,
     }
