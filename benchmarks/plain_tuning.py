@@ -65,24 +65,26 @@ class Bench:
         self.space = space.space_of(self.params)
         self.train, self.val = packed.load(paths.TRAIN), packed.load(paths.VAL)
         self.num_classes = len(packed.load_classes(paths.CLASSES))
-        self.steps = images.num_batches(len(self.train), self.params.train.batch_size)
 
     def params_at(self, point: space.Point) -> Params:
         return self.space.params_at(self.space.resolve(point))
 
+    def steps(self, params: Params) -> int:
+        return images.num_batches(len(self.train), params.train.batch_size)
+
     def build(self, params: Params) -> keras.Model:
         model = build_model(params.model, self.train.images.shape[1:], self.num_classes, params.train.seed)
-        compile_model(model, params.train, self.steps, self.num_classes)
+        compile_model(model, params.train, self.steps(params), self.num_classes)
         return model
 
     def fit(self, model: keras.Model, params: Params, epochs: range, callbacks: list[Any]) -> keras.callbacks.History:
         """Trains for some of the epochs; the schedule goes on where the earlier ones left it."""
-        model.optimizer.iterations.assign(epochs.start * self.steps)
+        model.optimizer.iterations.assign(epochs.start * self.steps(params))
         batch_size, seed = params.train.batch_size, params.train.seed
         return model.fit(
             images.training_batches(self.train, batch_size, seed, epochs, params.augment),
             validation_data=images.plain_batches(self.val, batch_size),
-            steps_per_epoch=self.steps,
+            steps_per_epoch=self.steps(params),
             initial_epoch=epochs.start,
             epochs=epochs.stop,
             callbacks=callbacks,

@@ -83,18 +83,21 @@ def overhead(given: argparse.Namespace) -> dict[str, Any]:
     with clone() as folder:
         same = ("image.size=[24,24]", ROTATION, "tune.pruner=none")
         prepare(folder, "digits", *same, "train.epochs=3")
-        probe = tuned(folder, "probe", "--trials", "1")[0].get_trials()[0]
-        epochs = epochs_for(FIT_SECONDS, probe)
+        probe = finished(tuned(folder, "probe", "--trials", "2")[0].get_trials())[-1]
+        epochs = max(3, epochs_for(FIT_SECONDS, probe))
         prepare(folder, "digits", *same, f"train.epochs={epochs}")
-        opened, _, seconds = tuned(folder, "overhead", "--trials", str(given.trials))
+        opened, began, seconds = tuned(folder, "overhead", "--trials", str(given.trials))
         trials = finished(opened.get_trials())
-    found, wall = phases(trials), ended_at(trials[-1]) - min(map(began_at, trials))
+    found, wall = phases(trials), ended_at(trials[-1]) - began_at(trials[0])
+    start, end = began_at(trials[0]) - began, began + seconds - ended_at(trials[-1])
     for name, values in found.items():
         print(f"{name:9} s per trial {spread(values or [0.0])}")
     shares = {"share": sum(found["fit"]) / wall, "share_of_command": sum(found["fit"]) / seconds}
-    print(f"{len(trials)} trials of {epochs} epochs: {shares['share']:.1%} of {wall:.1f} s inside fit, ", end="")
-    print(f"{shares['share_of_command']:.1%} of the whole command's {seconds:.1f} s")
-    return {**shares, "seconds": seconds, "wall": wall, "epochs": epochs, "phases": found}
+    print(f"{len(trials)} trials of {epochs} epochs: {shares['share']:.1%} of {wall:.1f} s inside fit")
+    print(
+        f"{shares['share_of_command']:.1%} of the command's {seconds:.1f} s: {start:.1f} before, {end:.1f} after them"
+    )
+    return {**shares, "seconds": seconds, "before": start, "after": end, "epochs": epochs, "phases": found}
 
 
 def memory(given: argparse.Namespace) -> dict[str, Any]:
@@ -122,10 +125,9 @@ def memory(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def summed(samples: Sequence[dict[str, Any]], name: str) -> dict[str, float]:
-    """Median MiB, and most open files, of one process."""
+    """Medians of one process: MiB and open files."""
     facts = [sample[name] for sample in samples if name in sample]
-    sizes = {key: round(statistics.median(fact[key] for fact in facts), 1) for key in ("rss", "uss")}
-    return sizes | {"files": max(fact["files"] for fact in facts)}
+    return {key: round(statistics.median(fact[key] for fact in facts), 1) for key in ("rss", "uss", "files")}
 
 
 class Sampler(threading.Thread):

@@ -46,10 +46,10 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
     if changes:
         batches = batches.map(
             _as_it_stands(lambda number, batch: (augment(batch[0], (np.int64(seed), number), params), batch[1])),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=READY_BATCHES,
             deterministic=True,
         )
-    return batches.prefetch(READY_BATCHES)
+    return batches.prefetch(READY_BATCHES).with_options(_untuned())
 
 
 def plain_batches(split: Packed, batch_size: int) -> "tf.data.Dataset":
@@ -60,7 +60,16 @@ def plain_batches(split: Packed, batch_size: int) -> "tf.data.Dataset":
     batches = rows.map(_as_it_stands(lambda wanted: _gather(split, wanted))).rebatch(batch_size)
     # `rebatch` forgets the number of batches, and Keras then warns at the end of the data.
     known = batches.apply(tf.data.experimental.assert_cardinality(num_batches(len(split), batch_size)))
-    return known.prefetch(READY_BATCHES)
+    return known.prefetch(READY_BATCHES).with_options(_untuned())
+
+
+def _untuned() -> "tf.data.Options":
+    """Nothing is left to tune, and the end of `fit` would wait for the tuner, which sleeps for many seconds."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,12 @@ from pipeline import keras_setup, trial
 from pipeline.checkpoint import Row
 from pipeline.trial import Result, Task
 
-PRELOADED = ("numpy", "tensorflow", "keras", "pipeline.trial", "pipeline.cli")  # a child imports the program again
+PRELOADED = (
+    *("numpy", "tensorflow", "keras", "pipeline.trial"),
+    "pipeline.cli",  # a child imports the program again
+    # TensorFlow imports them when they are first called, each trial anew.
+    *(f"tensorflow.python.data.ops.{name}_op" for name in ("flat_map", "range", "rebatch", "zip")),
+)
 LEAVES = 10.0  # seconds in which a process that has said its last word is gone
 
 Main = Callable[[Connection, Connection, Task], None]

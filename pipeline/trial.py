@@ -3,6 +3,7 @@
 It knows neither Optuna nor MLflow. Its parent answers each report with whether to go on.
 """
 
+import gc
 import math
 import os
 import sys
@@ -53,6 +54,7 @@ def main(connection: Connection, leash: Connection, task: Task) -> None:
     Args:
         leash: closed by the end of the parent, which ends this process.
     """
+    gc.freeze()  # what the fork server has imported stays: no collection need look at it
     refuse_test_split()
     _quiet(task.log)
     threading.Thread(target=_die_with_parent, args=(leash,), daemon=True).start()

@@ -31,9 +31,9 @@ def test_the_plan_has_every_network_and_says_what_is_missing(
     rows = planned((), str(tmp_path), 2)
     assert len(rows) == 20 and len({row.name for row in rows}) == 20
     assert {row.preset for row in rows if row.params} == {row.preset for row in rows if "flowers" in row.preset}
-    second = next(row for row in rows if row.name == "flowers-augment-seed1")
+    second = next(row for row in rows if row.name == "flowers-padding-seed1")
     own = ("dataset.name=folder", f"dataset.path={tmp_path / 'flowers'}", "train.seed=1")
-    assert second.params == params_of(*own, preset="flowers-augment")
+    assert second.params == params_of(*own, preset="flowers-padding")
     assert all("toronto" in row.problem for row in rows if row.preset.startswith("cifar"))
 
 
@@ -56,7 +56,7 @@ def test_rows_are_made_once_kept_and_tabled(tmp_path: Path, offline: dict[str, s
     write_pictures(data / "flowers", KINDS, 80, side=20)
     checkout = make_checkout(tmp_path)
     quick = "train:\n  epochs: 1\n  batch_size: 64\n"
-    for name in ("flowers-baseline", "flowers-augment"):
+    for name in ("flowers-baseline", "flowers-padding"):
         preset = checkout.folder / "presets" / f"{name}.yaml"
         preset.write_text(preset.read_text().partition("train:\n")[0] + quick)
     before = (checkout.folder / "params.yaml").read_bytes()
@@ -80,8 +80,8 @@ def test_rows_are_made_once_kept_and_tabled(tmp_path: Path, offline: dict[str, s
     code, output = run_notebooks(checkout, data, offline, "flowers-baseline")
     assert code == 0 and "flowers-baseline-seed0: running" in output and "epoch   1/1" not in output
 
-    code, output = run_notebooks(checkout, data, offline, "flowers-baseline", "flowers-augment")
-    assert code == 0 and "flowers-baseline-seed0: made before" in output and "flowers-augment-seed0: running" in output
+    code, output = run_notebooks(checkout, data, offline, "flowers-baseline", "flowers-padding")
+    assert code == 0 and "flowers-baseline-seed0: made before" in output and "flowers-padding-seed0: running" in output
     journals = list((checkout.folder / ".reprolens" / "runs").glob("*/journal.jsonl"))
     starts = [json.loads(journal.read_text().splitlines()[0])["name"] for journal in journals]
-    assert sorted(starts) == ["flowers-augment", "flowers-baseline"]
+    assert sorted(starts) == ["flowers-padding", "flowers-baseline"]

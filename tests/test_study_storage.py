@@ -416,7 +416,7 @@ def test_a_user_who_may_make_no_tables_is_told(postgres: Server) -> None:
 
 def test_a_missing_driver_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(UserError, match=r"no driver.*pip install 'reprolens\[postgres\]'"):
+    with pytest.raises(UserError, match=r"no driver.*pip install 'psycopg\[binary\]'"):
         open_storage("postgresql://127.0.0.1/studies")
 
 
