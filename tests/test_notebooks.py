@@ -84,4 +84,4 @@ def test_rows_are_made_once_kept_and_tabled(tmp_path: Path, offline: dict[str, s
     assert code == 0 and "flowers-baseline-seed0: made before" in output and "flowers-padding-seed0: running" in output
     journals = list((checkout.folder / ".reprolens" / "runs").glob("*/journal.jsonl"))
     starts = [json.loads(journal.read_text().splitlines()[0])["name"] for journal in journals]
-    assert sorted(starts) == ["flowers-padding", "flowers-baseline"]
+    assert sorted(starts) == ["flowers-baseline", "flowers-padding"]
