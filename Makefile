@@ -53,6 +53,7 @@ ui: setup ## The MLflow UI on the local store, http://127.0.0.1:5000, and the ad
 	  --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --workers 1 --host 127.0.0.1 --port $(or $(PORT),5000)
 
 dashboard: setup ## Optuna's page of the studies, http://127.0.0.1:8080 (STORAGE=postgresql://... for others than the local ones)
+	@test -n "$(STORAGE)" -o -s .reprolens/tune.db || { echo "make: no study yet: run \`reprolens tune\` first, or give STORAGE=postgresql://..." >&2; exit 1; }
 	$(UV) pip install --quiet --require-hashes -r requirements-dashboard.lock
 	$(BIN)/optuna-dashboard --host 127.0.0.1 --port $(or $(PORT),8080) "$(or $(STORAGE),sqlite:///$(CURDIR)/.reprolens/tune.db)"
 

@@ -31,7 +31,7 @@ from benchmarks.tuning_runs import (
     while_finished,
 )
 from pipeline import gain as gains
-from pipeline import objectives, study
+from pipeline import objectives, study, study_facts
 
 CORES = 2
 FIT_SECONDS = 5.0  # of each trial of `overhead`
@@ -48,8 +48,9 @@ def gain(given: argparse.Namespace) -> dict[str, Any]:
     with clone() as folder:
         prepare_tenth(folder, given.data, given.epochs)
         opened, _, seconds = tuned(folder, "gain", "--trials", str(given.trials), "--apply")
-        start = next(trial for trial in study.complete(opened) if trial.user_attrs["point"] == 0)
-        winner, again = study.best(opened) or start, opened.user_attrs
+        complete, again = study.complete(opened), opened.user_attrs
+        start = next(trial for trial in complete if study_facts.is_start(trial))
+        winner = study_facts.best_of(complete, study_facts.objectives_of(opened))[0]
         states = [trial.state.name for trial in opened.get_trials(deepcopy=False)]
     result: dict[str, Any] = {"trials": {name: states.count(name) for name in sorted(set(states))}, "seconds": seconds}
     for name, trial in (("start", start), ("winner", winner)):

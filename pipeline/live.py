@@ -1,14 +1,13 @@
 """Tracking while a stage runs: writes the journal first, then MLflow; a server that is away costs one warning."""
 
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from pipeline import machine, tracking, tracking_server
+from pipeline import machine, tracking, tracking_server, watchers
 from pipeline.checkpoint import Row
 from pipeline.journal import Event, Journal, Status
 
@@ -74,7 +73,7 @@ class Live:
 def ended_properly(live: Live) -> Iterator[None]:
     """Ends the run as what it was: finished, failed, or killed by Ctrl-C, SIGTERM or (by a watcher) SIGKILL."""
     before = signal.signal(signal.SIGTERM, _terminated)
-    watcher = _start_watcher(live)
+    watcher = watchers.start("pipeline.watcher", live.journal.run_key, machine.process_mark())
     status: Status = "FINISHED"
     try:
         yield
@@ -89,31 +88,9 @@ def ended_properly(live: Live) -> Iterator[None]:
         raise
     finally:
         live.end(status)
-        _dismiss(watcher)
+        watchers.dismiss(watcher)
         signal.signal(signal.SIGTERM, before)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
-
-
-def _start_watcher(live: Live) -> "subprocess.Popen[bytes]":
-    """A process in a session of its own that closes the run should this process vanish."""
-    command = [sys.executable, "-m", "pipeline.watcher", live.journal.run_key, machine.process_mark()]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _dismiss(watcher: "subprocess.Popen[bytes]") -> None:
-    assert watcher.stdin is not None
-    try:
-        watcher.stdin.write(b"done")
-        watcher.stdin.close()
-    except BrokenPipeError:  # it was killed; nothing is lost
-        pass
-    watcher.wait()

@@ -97,13 +97,11 @@ def described(params: Params) -> dict[str, str]:
     """The space in words, by dotted names, as in `model.dropout` -> `0.0 to 0.5`."""
     words: dict[str, str] = {}
     for key, dimension in params.tune.space.items():
-        parts = dimension if isinstance(dimension, FilterRule) else None
-        if parts is None:
-            words[key] = _words(dimension)  # type: ignore[arg-type]
+        if isinstance(dimension, FilterRule):
+            parts = {"first": dimension.first, "growth": dimension.growth, "blocks": dimension.blocks}
+            words |= {f"{key}.{name}": _words(part) for name, part in parts.items() if part is not None}
         else:
-            for name in ("first", "growth", "blocks"):
-                if (part := getattr(parts, name)) is not None:
-                    words[f"{key}.{name}"] = _words(part)
+            words[key] = _words(dimension)
     return words
 
 

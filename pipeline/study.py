@@ -140,18 +140,3 @@ def complete(study: "Study") -> list["FrozenTrial"]:
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def best(study: "Study") -> "FrozenTrial | None":
-    """The trial with the best first objective, the earliest of equals; with two, one of the Pareto front."""
-    from optuna.study import StudyDirection
-
-    signs = [1 if direction == StudyDirection.MINIMIZE else -1 for direction in study.directions]
-    order = [
-        ([sign * value for sign, value in zip(signs, trial.values)], _point(trial), trial) for trial in complete(study)
-    ]
-    return min(order, key=lambda item: item[:2])[2] if order else None
-
-
-def _point(trial: "FrozenTrial") -> int:
-    return int(trial.user_attrs.get("point", trial.number))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import study_record, study_runs, study_watcher, tracking_server
+from pipeline import study_record, study_runs, tracking_server, watchers
 from pipeline.errors import UserError, one_line
 from pipeline.journal import Status
 from pipeline.study_runs import StudyRuns
@@ -60,7 +60,7 @@ class StudyTracker:
 
     def start(self) -> None:
         """Begins; returns at once."""
-        self.watcher = study_watcher.start()
+        self.watcher = watchers.start("pipeline.study_watcher")
         self.thread.start()
 
     def trial_started(self, trial: "FrozenTrial") -> None:
@@ -82,7 +82,7 @@ class StudyTracker:
         self.thread.join(self.patience)
         if self.thread.is_alive():
             self._warn(f"no answer in {self.patience:.0f} s")
-        study_watcher.dismiss(self.watcher)
+        watchers.dismiss(self.watcher)
 
     def _work(self) -> None:
         self._attempt()

@@ -5,30 +5,7 @@ Run as `python -m pipeline.study_watcher` with a pipe from that process on stand
 brought to date at the study's next start, or by `reprolens track`.
 """
 
-import subprocess
 import sys
-
-
-def start() -> "subprocess.Popen[bytes]":
-    """Starts a watcher of this process, in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.study_watcher"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def dismiss(watcher: "subprocess.Popen[bytes]") -> None:
-    """Tells a watcher that all is well, and waits for it to end."""
-    assert watcher.stdin is not None
-    try:
-        watcher.stdin.write(b"done")
-        watcher.stdin.close()
-    except BrokenPipeError:  # it was killed; nothing is lost
-        pass
-    watcher.wait()
 
 
 def main() -> None:

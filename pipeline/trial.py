@@ -57,7 +57,7 @@ def main(connection: Connection, leash: Connection, task: Task) -> None:
     gc.freeze()  # what the fork server has imported stays: no collection need look at it
     refuse_test_split()
     _quiet(task.log)
-    threading.Thread(target=_die_with_parent, args=(leash,), daemon=True).start()
+    threading.Thread(target=die_with_parent, args=(leash,), daemon=True).start()
     try:
         connection.send(("done", run(task, connection)))
     except Stopped:
@@ -142,7 +142,8 @@ def _quiet(log: Path) -> None:
     sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", closefd=False, errors="replace")  # noqa: SIM115
 
 
-def _die_with_parent(leash: Connection) -> None:
+def die_with_parent(leash: Connection) -> None:
+    """Ends this process once the other end of `leash` is closed."""
     try:
         leash.recv()
     except (EOFError, OSError):

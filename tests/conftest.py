@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline import params_file
+from pipeline import params_file, tracking_server
 from pipeline.lifecycle.use import compose
 from pipeline.params import Params
 from tests import postgres as postgresql
@@ -85,6 +85,20 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DVC_ROOT", str(folder))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one checkout, whose tracking store the tests of a module share."""
+    return tmp_path_factory.mktemp("checkout")
+
+
+@pytest.fixture
+def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An MLflow client of that store."""
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tracking_server.connect()
 
 
 @pytest.fixture

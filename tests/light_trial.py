@@ -5,7 +5,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
-from pipeline.trial import Result, Task, _die_with_parent
+from pipeline.trial import Result, Task, die_with_parent
 
 SECONDS = float(os.environ.get("LIGHT_SECONDS", "0.05"))  # per epoch
 
@@ -19,7 +19,7 @@ def value(task: Task, epoch: int) -> float:
 
 
 def main(connection: Connection, leash: Connection, task: Task) -> None:
-    threading.Thread(target=_die_with_parent, args=(leash,), daemon=True).start()
+    threading.Thread(target=die_with_parent, args=(leash,), daemon=True).start()
     try:
         for epoch in range(1, task.params.train.epochs + 1):
             time.sleep(SECONDS)

@@ -16,7 +16,7 @@ STAGES = ("download", "split", "train", "evaluate")
 # Modules a stage imports that cannot change its result: they say, show, record or name things.
 HARMLESS = {
     *("completion", "context", "errors", "git", "journal", "live", "machine", "params_file", "paths", "progress"),
-    *("record", "runs", "tracked_model", "tracking", "tracking_server", "tune_params", "watcher"),
+    *("record", "runs", "tracked_model", "tracking", "tracking_server", "tune_params", "watcher", "watchers"),
 }
 # Section of params.yaml -> modules whose functions take it.
 SECTIONS = {

@@ -25,7 +25,9 @@ def test_a_wrong_checksum_names_found_and_expected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:15] + b"x" * 20]
+    "content",
+    [b"", b"<html>", gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:15] + b"x" * 20],
+    ids=["empty", "a page", "cut short", "overwritten"],
 )
 def test_what_is_no_whole_gzip_file_is_wrong(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.gz").write_bytes(content)

@@ -137,11 +137,3 @@ def test_complete_and_pruned_count(empty: optuna.Study) -> None:
     add(empty, TrialState.FAIL)
     add(empty, TrialState.RUNNING)
     assert study.num_finished(empty.trials) == 2
-
-
-def test_the_best_is_the_earliest_point_of_equals(empty: optuna.Study) -> None:
-    assert study.best(empty) is None
-    for point, value in ((5, 0.9), (2, 0.9), (7, 0.8)):
-        add(empty, TrialState.COMPLETE, point=point, value=value)
-    best = study.best(empty)
-    assert best and best.user_attrs["point"] == 2

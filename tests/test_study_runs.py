@@ -32,19 +32,6 @@ NUMBERS = itertools.count()
 VANISHED = "999999999@0.00"
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one checkout, whose tracking store the tests of this module share."""
-    return tmp_path_factory.mktemp("checkout")
-
-
-@pytest.fixture
-def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("DVC_ROOT", str(store))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tracking_server.connect()
-
-
 def new_study(*objectives: str, storage: Any = None) -> optuna.Study:
     """A study of its own for each test, with what `reprolens tune` says of it."""
     names = objectives or ("val_accuracy",)

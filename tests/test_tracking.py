@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import experiment_page, machine, tracking, tracking_server
+from pipeline import experiment_page, machine, tracking
 from pipeline.completion import complete
 from pipeline.journal import Journal
 from pipeline.lifecycle.track import where
@@ -22,19 +22,6 @@ FACTS: dict[str, Any] = {
     "tags": {"reprolens.commit": "abc", "reprolens.host": machine.host()},
     "inputs": [{"name": "digits-training", "context": "training", "source": "data", "digest": "d" * 32}],
 }
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one checkout, whose tracking store the tests of this module share."""
-    return tmp_path_factory.mktemp("checkout")
-
-
-@pytest.fixture
-def client(store: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("DVC_ROOT", str(store))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tracking_server.connect()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import gain, params_file, paths, study
+from pipeline import gain, params_file, paths, study, study_facts
 from pipeline.errors import UserError, os_errors
 from pipeline.files import write_text
 from pipeline.gain import Gain
@@ -30,10 +30,10 @@ AGAIN = "retrained"  # user attribute of the study: values of trainings with oth
 
 def applied(plan: Plan, opened: "Study") -> list[str]:
     """Writes the winner into `params.yaml`; what it gains, and the difference."""
-    winner = _winner(opened, plan.wishes.winner)
-    if winner.user_attrs["point"] == 0:
+    winner = _winner(plan, opened)
+    if study_facts.is_start(winner):
         return ["Today's params stayed the best: params.yaml is as it was"]
-    start = next((trial for trial in study.complete(opened) if trial.user_attrs["point"] == 0), None)
+    start = study_facts.start_of(study.complete(opened))
     told = "the start never finished, so that there is nothing to compare the winner with"
     if start:
         again = Retraining(opened, plan.space, plan.metrics[0], Trainer(), plan.wishes.workers, plan.logs)
@@ -45,11 +45,11 @@ def applied(plan: Plan, opened: "Study") -> list[str]:
     return [text for text in (told, wrote if difference else held_already) if text]
 
 
-def _winner(opened: "Study", number: int | None) -> "FrozenTrial":
-    complete = study.complete(opened)
+def _winner(plan: Plan, opened: "Study") -> "FrozenTrial":
+    complete, number = study.complete(opened), plan.wishes.winner
     if number is None:
-        if best := study.best(opened):
-            return best
+        if best := study_facts.best_of(complete, plan.metrics):
+            return best[0]
         raise UserError("no trial is complete, so that there is none to apply: run more, or mend tune.space")
     found = next((trial for trial in complete if trial.number == number), None)
     if found is None:
