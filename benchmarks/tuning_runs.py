@@ -51,7 +51,7 @@ def prepare(folder: Path, preset: str, *overrides: str) -> None:
 
 
 def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str) -> None:
-    """The preset `mnist` on 10% of MNIST; the space is the preset's without the learning rate, with more blocks."""
+    """The preset `mnist` on 10% of MNIST; the space is the preset's without the learning rate."""
     from ruamel.yaml import YAML
 
     place = folder.parent / "tenth"
@@ -59,7 +59,6 @@ def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str) -> Non
         write_tenth(data / "mnist", place)
     space = YAML(typ="safe").load(REPOSITORY / "presets" / "base.yaml")["tune"]["space"]
     del space["train.learning_rate"]
-    space["model.filters"]["blocks"] = {"low": 2, "high": 4}
     given = ("dataset.name=folder", f"dataset.path={place}", *SHARES)
     prepare(folder, "mnist", *given, f"train.epochs={epochs}", f"tune.space={json.dumps(space)}", *overrides)
 
