@@ -50,8 +50,12 @@ def prepare(folder: Path, preset: str, *overrides: str) -> None:
     run_in(folder, "dvc", "repro", "-q", "split")
 
 
-def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str) -> None:
-    """The preset `mnist` on 10% of MNIST; the space is the preset's without the learning rate."""
+def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str, blocks: "Record | None" = None) -> None:
+    """The preset `mnist` on 10% of MNIST; the space is the preset's without the learning rate.
+
+    Args:
+        blocks: the range of the number of blocks, where that is searched, too.
+    """
     from ruamel.yaml import YAML
 
     place = folder.parent / "tenth"
@@ -59,6 +63,8 @@ def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str) -> Non
         write_tenth(data / "mnist", place)
     space = YAML(typ="safe").load(REPOSITORY / "presets" / "base.yaml")["tune"]["space"]
     del space["train.learning_rate"]
+    if blocks:
+        space["model.filters"]["blocks"] = blocks
     given = ("dataset.name=folder", f"dataset.path={place}", *SHARES)
     prepare(folder, "mnist", *given, f"train.epochs={epochs}", f"tune.space={json.dumps(space)}", *overrides)
 
