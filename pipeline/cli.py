@@ -6,6 +6,9 @@ import click
 
 from pipeline import __version__, paths
 from pipeline.errors import UserError, run_main
+from pipeline.lifecycle.promote_command import history, promote, rollback
+from pipeline.lifecycle.provenance_commands import doctor, trace, verify
+from pipeline.lifecycle.retrain_command import retrain
 from pipeline.lifecycle.tune_command import tune
 
 
@@ -163,6 +166,13 @@ def compare(runs: tuple[str, ...], out: str | None, pair: tuple[str, str] | None
 
 
 cli.add_command(tune)
+cli.add_command(retrain)
+cli.add_command(promote)
+cli.add_command(rollback)
+cli.add_command(history)
+cli.add_command(verify)
+cli.add_command(trace)
+cli.add_command(doctor)
 
 
 @cli.command()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 # Files the pipeline itself writes; they are stored with each run, so they do not make the code "dirty".
 WRITTEN = ("dvc.lock", "params.yaml")
+PLAIN = ("--no-color", "--src-prefix=a/", "--dst-prefix=b/")  # as `git apply` reads it, whatever the user has set
 
 
 def commit() -> str:
@@ -26,11 +27,9 @@ def changed_files() -> list[str]:
 
 def code_diff() -> str:
     """The difference to the commit, new files included."""
-    changed = _git("diff", "--no-ext-diff", "--no-color", "HEAD", "--", ".", *(f":!{name}" for name in WRITTEN))
+    changed = _git("diff", "--no-ext-diff", *PLAIN, "HEAD", "--", ".", *(f":!{name}" for name in WRITTEN))
     untracked = _git("ls-files", "--others", "--exclude-standard", "-z").split("\0")
-    return changed + "".join(
-        _git("diff", "--no-color", "--no-index", "--", "/dev/null", name) for name in untracked if name
-    )
+    return changed + "".join(_git("diff", *PLAIN, "--no-index", "--", "/dev/null", name) for name in untracked if name)
 
 
 def config(key: str) -> str:

@@ -41,9 +41,9 @@ def host() -> str:
     return socket.gethostname()
 
 
-def process_mark() -> str:
-    """This process, told apart from a later one with the same number by the time it started."""
-    process = psutil.Process()
+def process_mark(pid: int | None = None) -> str:
+    """This process, or another one, told apart from a later one with the same number by the time it started."""
+    process = psutil.Process(pid)
     return f"{process.pid}@{process.create_time():.2f}"
 
 

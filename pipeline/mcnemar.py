@@ -71,14 +71,15 @@ def difference_interval(table: Table) -> Interval:
 def sentence(table: Table) -> str:
     """What the test says, plainly, of A and B."""
     p = exact_p(table.only_a, table.only_b)
-    shown = f"{_p_words(p)} (exact McNemar)"
+    shown = f"{p_words(p)} (exact McNemar)"
     if p >= LEVEL:
         return f"no difference that this test set can show: {table.only_a:,} against {table.only_b:,} images, {shown}"
     better, more, fewer = max(("A", table.only_a, table.only_b), ("B", table.only_b, table.only_a), key=lambda x: x[1])
     return f"{better} is better: {more:,} against {fewer:,} images, {shown}"
 
 
-def _p_words(p: float) -> str:
+def p_words(p: float) -> str:
+    """As in `p = 0.031`."""
     return f"p < {SMALLEST:g}" if p < SMALLEST else f"p = {p:.2g}"
 
 

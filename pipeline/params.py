@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.blocks import PadMode, block_sizes
+from pipeline.promote_params import Promote
+from pipeline.retrain_params import Retrain
 from pipeline.section import Section
 from pipeline.tune_params import Tune
 
@@ -166,7 +168,10 @@ class Params(Section):
     augment: Augment
     train: Train
     evaluate: Evaluate
-    tune: Tune = Field(exclude=True)  # left out of dumps: it is no part of what a run is
+    # Left out of dumps: no part of what a run is.
+    tune: Tune = Field(exclude=True)
+    promote: Promote = Field(exclude=True)
+    retrain: Retrain = Field(exclude=True)
 
     @model_validator(mode="after")
     def _network_fits_image(self) -> Self:

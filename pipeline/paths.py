@@ -25,6 +25,7 @@ SPLIT_REPORT = Path("reports/split")
 
 PREVIEW = Path("reports/preview")  # what `reprolens preview` draws; DVC does not know it
 COMPARE = Path("reports/compare")  # what `reprolens compare --pair` draws; neither
+RETRAIN = Path("reports/retrain")  # the summary of the last `reprolens retrain`; neither
 
 MODEL = Path("models/model.keras")
 RUN_KEY = Path("models/run_key.txt")

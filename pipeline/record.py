@@ -1,10 +1,11 @@
 """What a run is called and what it leads back to: assembled once at its start, for journal and MLflow."""
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline import git, machine, naming, packed, page, params_file, paths, run_key
+from pipeline import git, machine, naming, packed, page, params_file, paths, profile, run_key
 from pipeline.context import provenance_tags
 from pipeline.facts import facts_of
 from pipeline.files import file_digest, tree_digest
@@ -84,6 +85,16 @@ def locked_hashes() -> dict[Path, str]:
     return {Path(out["path"]): out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
+def lock_is_of_one_run() -> bool:
+    """Whether every stage in `dvc.lock` read what the stages before wrote; not so where only some ran on other data."""
+    if not paths.GRAPH_LOCK.exists():
+        return True
+    written = locked_hashes()
+    stages = params_file.read_yaml(paths.GRAPH_LOCK).get("stages", {})
+    read = [(Path(dep["path"]), dep["md5"]) for stage in stages.values() for dep in stage.get("deps", [])]
+    return all(written.get(path, md5) == md5 for path, md5 in read)
+
+
 def keep_origin(journal: Journal) -> None:
     """Keeps what makes the run again: params and the difference of the code to its commit."""
     journal.keep({"params.yaml": paths.PARAMS})
@@ -108,9 +119,19 @@ def keep_evaluation(journal: Journal) -> None:
         "dvc.lock": paths.GRAPH_LOCK,
     }
     journal.keep(pictures | data | tables)
+    _keep_profile(journal)
     if paths.REPORT_PAGE.exists():
         text = paths.REPORT_PAGE.read_text(encoding="utf-8")
         journal.keep_text(paths.REPORT_PAGE.name, page.fill(text, facts_of(journal)))
+
+
+def _keep_profile(journal: Journal) -> None:
+    """Keeps which images the run is made of; not where DVC fetched only the split that is evaluated."""
+    if all(path.exists() for path in profile.SOURCES):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "profile.npz"
+            profile.Profile.of_workspace().save(file)
+            journal.keep({profile.NAME: file})
 
 
 def model_tags(model: Path) -> dict[str, str]:

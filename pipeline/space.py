@@ -182,7 +182,8 @@ def _holds(distribution: "BaseDistribution", value: Any) -> bool:
 
 
 def _replaced(params: Params, changes: Mapping[str, Any]) -> dict[str, Any]:
-    values = _plain_params(params) | {"tune": params.tune.model_dump(mode="json", exclude_none=True)}
+    rest = {"promote": params.promote.model_dump(mode="json"), "retrain": params.retrain.model_dump(mode="json")}
+    values = _plain_params(params) | {"tune": params.tune.model_dump(mode="json", exclude_none=True)} | rest
     for key, value in changes.items():
         section, _, name = key.partition(".")
         values[section][name] = value

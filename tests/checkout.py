@@ -111,13 +111,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[str]:
-    """A real MLflow server on loopback; yields its address and ends with all its processes."""
+def mlflow_server(folder: Path, port: int, backend: str | None = None) -> Iterator[str]:
+    """A real MLflow server on loopback; yields its address and ends with all its processes.
+
+    Args:
+        backend: address of its database; by default an SQLite file in `folder`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         *(str(Path(sys.prefix) / "bin" / "mlflow"), "server", "--workers", "1"),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "store")),
+        *("--backend-store-uri", backend or f"sqlite:///{folder / 'server.db'}"),
+        *("--artifacts-destination", str(folder / "store")),
     ]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "server.log").open("w") as log:

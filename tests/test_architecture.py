@@ -16,7 +16,19 @@ STAGES = ("download", "split", "train", "evaluate")
 # Modules a stage imports that cannot change its result: they say, show, record or name things.
 HARMLESS = {
     *("completion", "context", "errors", "git", "journal", "live", "machine", "params_file", "paths", "progress"),
-    *("record", "runs", "tracked_model", "tracking", "tracking_server", "tune_params", "watcher", "watchers"),
+    *(
+        "profile",
+        "record",
+        "runs",
+        "tracked_model",
+        "tracking",
+        "tracking_server",
+        "tune_params",
+        "promote_params",
+        "retrain_params",
+        "watcher",
+        "watchers",
+    ),
 }
 # Section of params.yaml -> modules whose functions take it.
 SECTIONS = {
@@ -28,7 +40,7 @@ SECTIONS = {
     "train": {"optimizer", "training"},
     "evaluate": {"stages/evaluate"},
 }
-WHOLE = {"tune"}  # sections that are read through `Params` alone
+WHOLE = {"tune", "promote", "retrain"}  # sections that are read through `Params` alone
 PATHS_OF_OUTS = {
     "download": [paths.RAW],
     "split": [paths.TRAIN, paths.VAL, paths.TEST, paths.CLASSES, paths.SPLIT_REPORT],
@@ -117,8 +129,9 @@ def test_outs_are_the_paths_the_code_writes(stage: str) -> None:
 def test_only_evaluate_depends_on_the_test_split() -> None:
     assert [name for name, stage in graph().items() if str(paths.TEST) in stage["deps"]] == ["evaluate"]
     readers = [file for file in modules() if "paths.TEST" in file.read_text()]
-    # `split` writes it; `record` names its hash from dvc.lock; `trial` refuses to open it.
-    assert {name_of(file) for file in readers} == {"stages/split", "stages/evaluate", "record", "trial"}
+    # `split` writes it; `record` names its hash from dvc.lock; `profile` reads its manifest
+    # and labels, no pixels; `trial` refuses to open it.
+    assert {name_of(file) for file in readers} == {"stages/split", "stages/evaluate", "record", "profile", "trial"}
 
 
 def test_arrows_run_one_way() -> None:
@@ -136,9 +149,9 @@ def test_no_import_goes_in_circles() -> None:
     assert not arrows
 
 
-def test_only_three_modules_import_mlflow() -> None:
+def test_only_four_modules_import_mlflow() -> None:
     users = {name_of(file) for file in modules() if any(name.startswith("mlflow") for name in imported(file, True))}
-    assert users == {"tracking", "tracking_server", "tracked_model"}
+    assert users == {"tracking", "tracking_server", "tracked_model", "registry"}
 
 
 def test_importing_a_module_imports_no_heavy_package() -> None:
@@ -164,6 +177,15 @@ def _imports_of(module: str) -> str:
 def test_params_of_the_graph_exist_in_the_schema() -> None:
     known = params_file.known_names()
     assert all(name in known for stage in graph().values() for name in stage["params"])
+
+
+def test_no_param_of_the_graph_has_a_key_that_the_run_cache_overlooks() -> None:
+    from dvc_data.hashfile.meta import Meta
+
+    values = params_file.read_yaml(REPOSITORY / "params.yaml")
+    sections = {name: values[name] for stage in graph().values() for name in stage["params"] if name in values}
+    keys = {key for section in sections.values() for key in params_file.flatten(section)}
+    assert not [key for key in keys if {Meta.PARAM_SIZE, Meta.PARAM_NFILES} & set(key.split("."))]
 
 
 def test_every_source_is_a_value_of_dataset_name_and_has_a_preset() -> None:

@@ -34,7 +34,11 @@ def test_importing_a_module_does_not_import_tensorflow_or_mlflow() -> None:
     assert not modules_after(f"import pipeline, {', '.join([*names, *stages])}") & HEAVY
 
 
-COMMANDS = ("use", "check", "preview", "track", "report", "predict", "compare", "notebooks", "summary", "tune")
+COMMANDS: tuple[str, ...] = ("use", "check", "preview", "track", "report", "predict", "compare", "notebooks", "summary")
+COMMANDS += ("tune",)
+COMMANDS += ("verify", "trace", "doctor")
+COMMANDS += ("promote", "rollback", "history")
+COMMANDS += ("retrain",)
 
 
 def test_the_commands_are_the_listed_ones(reprolens: Program) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import paths
+from pipeline import packed, paths
 from tests.checkout import Checkout, free_port, make_checkout, mlflow_server
 from tests.conftest import write_pictures
 
@@ -198,3 +198,11 @@ def test_one_new_picture_in_a_watched_folder_makes_repro_run(tmp_path: Path) -> 
     assert "Running stage" not in checkout.repro()
     write_pictures(pictures, ("dogs",), count=31)
     assert "Running stage 'download'" in checkout.repro("--dry")
+
+
+def test_another_image_size_alone_makes_other_splits_and_the_old_ones_come_back(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path, "digits")
+    for side in (8, 12, 8):
+        assert checkout.run("reprolens", "use", "digits", f"image.size=[{side},{side}]").returncode == 0
+        checkout.repro("split")
+        assert packed.load(checkout.folder / "data/split/train").images.shape[1:] == (side, side, 1)

@@ -98,7 +98,7 @@ def _current() -> Journal | None:
     journal = open_journal(paths.RUN_KEY.read_text(encoding="utf-8").strip())
     if not journal.events("start"):
         record.rebuild(journal, params_file.load(paths.PARAMS))
-    if paths.METRICS.exists():
+    if paths.METRICS.exists() and record.lock_is_of_one_run():
         _add_evaluation(journal)
     return journal
 

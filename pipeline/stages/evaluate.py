@@ -54,6 +54,28 @@ def predict(model: "keras.Model", split: Packed) -> Floats:
     return probabilities
 
 
+def open_test(folder: Path = paths.TEST) -> "tuple[Packed, pd.DataFrame]":
+    """The test split and its manifest; raises a `UserError` where there is none, or nothing in it."""
+    split = packed.load(folder)
+    if len(split) == 0:
+        raise UserError("the test split is empty: raise split.test")
+    return split, packed.load_manifest(folder)
+
+
+def judge(model_file: Path, folder: Path = paths.TEST) -> "tuple[Judged, pd.DataFrame]":
+    """A model's answers to the test split, and the split's manifest; `keras_setup.deterministic` comes before.
+
+    Args:
+        folder: the same images packed at the model's own size, where that is another.
+
+    Raises:
+        UserError: there is no such model, or no test split.
+    """
+    model, note = canonical.load(model_file)
+    split, manifest = open_test(folder)
+    return Judged(split, predict(model, split), note["labels"], superclasses_of(manifest, note["labels"])), manifest
+
+
 def metrics_of(judged: Judged, intervals: dict[str, Interval]) -> dict[str, Any]:
     """The overall metrics, and under `interval` their 95% intervals."""
     labels, probabilities = judged.split.labels, judged.probabilities
@@ -161,12 +183,7 @@ def main() -> None:
 
     params = params_file.load(paths.PARAMS)
     keras_setup.deterministic(params.evaluate.seed, params.train.threads)
-    model, note = canonical.load(paths.MODEL)
-    split = packed.load(paths.TEST)
-    if len(split) == 0:
-        raise UserError("the test split is empty: raise split.test")
-    manifest = packed.load_manifest(paths.TEST)
-    judged = Judged(split, predict(model, split), note["labels"], superclasses_of(manifest, note["labels"]))
+    judged, manifest = judge(paths.MODEL)
     history = pd.read_csv(paths.HISTORY)
     with os_errors("cannot write the report", paths.EVALUATE_REPORT.parent):
         about = about_workspace(params, {"Test split": folder_digest(paths.TEST)})
