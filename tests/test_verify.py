@@ -16,6 +16,8 @@ from tests.conftest import write_pictures
 
 SMALL = ("train.epochs=2", "model.filters=[4]", "model.dense=[8]", "evaluate.bootstrap=100")
 
+pytestmark = pytest.mark.slow  # `test_remake` has the same with small stages
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
@@ -89,7 +91,6 @@ def write_digits(mnist: Path, folder: Path, count: int) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_five_runs_over_three_data_sets_are_identical(tmp_path: Path, datasets: Path) -> None:
     pictures = write_pictures(tmp_path / "pets", count=30)
