@@ -5,11 +5,11 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths
+from pipeline import paths, signals
 from pipeline.errors import one_line
 from pipeline.files import replacing
 from pipeline.journal import Journal
@@ -38,13 +38,18 @@ def tracking_uri() -> str:
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Turns everything that a tracking server can fail with into `Away`."""
+    """Turns everything that a tracking server can fail with into `Away`.
+
+    A signal waits while MLflow writes to a database from this process: SQLAlchemy may put an error of its own in the
+    place of a `KeyboardInterrupt`, and Ctrl-C would be lost. A server's answers are not waited for.
+    """
     import requests
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        yield
+        with nullcontext() if tracking_uri().startswith("http") else signals.held():
+            yield
     except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
         reason = "host unreachable or cut off" if "Max retries" in str(error) else one_line(error)[:200]
         raise Away(reason) from error
@@ -65,6 +70,7 @@ def connect() -> "MlflowClient":
         from filelock import FileLock
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # prints tracebacks of what it raises
         with reachable():
             if not tracking_uri().startswith("sqlite:"):
                 client = mlflow.MlflowClient(tracking_uri())

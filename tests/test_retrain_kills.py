@@ -54,7 +54,7 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> Growing:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("share", SHARES, ids=[f"{share:.0%}" for share in SHARES])
 def test_killed_at_random_the_champion_is_whole_and_the_next_call_finishes(growing: Growing, share: float) -> None:
     checkout = growing.checkout
     before = kept(checkout)
