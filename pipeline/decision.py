@@ -134,6 +134,11 @@ def headline(record: Record) -> str:
     return decision_page.headline(record)
 
 
+def when(record: Record) -> str:
+    """Its time, to the minute, as in `2026-01-31 07:30 UTC`."""
+    return f"{datetime.fromisoformat(record['when']):%Y-%m-%d %H:%M} UTC"
+
+
 def short(record: Record) -> str:
     """JSON under 4,000 characters: all but the images, the classes and what leads back; for the tag of a version.
 

@@ -41,10 +41,13 @@ class Scores:
         return self.accuracy if metric == "accuracy" else self.balanced_accuracy
 
 
+def images(count: int) -> str:
+    """As in `1 image`, `2,000 images`."""
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
 def enough(rule: Promote, num_images: int, left_out: Mapping[str, int]) -> Finding:
-    text = (
-        f"{num_images:,} images that neither model was trained or validated on, at least {rule.least_images:,} needed"
-    )
+    text = f"{images(num_images)} that neither model was trained or validated on, at least {rule.least_images:,} needed"
     if any(left_out.values()):
         text += f"; {sum(left_out.values()):,} more were left out"
     return Finding("images", True, num_images, rule.least_images, text)
@@ -93,7 +96,7 @@ def _chance(rule: Promote, champion: Scores, strata: Strata) -> Finding:
         p, test = float(one_sided_p(np.array(more), np.array(fewer))), "exact McNemar, one-sided"
     else:
         p, test = sign_p(strata, rule.least_gain, rule.bootstrap, rule.seed), "paired random signs, one-sided"
-    text = f"only the candidate is right on {more:,} images, only the champion on {fewer:,}: {p_words(p)} ({test}), "
+    text = f"only the candidate is right on {images(more)}, only the champion on {fewer:,}: {p_words(p)} ({test}), "
     text += f"at most {rule.level:g} allowed{_hopeless(rule, champion, strata)}"
     return Finding("chance", p <= rule.level, p, rule.level, text)
 
@@ -103,7 +106,7 @@ def _hopeless(rule: Promote, champion: Scores, strata: Strata) -> str:
     mistakes = round((1 - champion.accuracy) * int(strata.images.sum()))
     if 0.5**mistakes <= rule.level:
         return ""
-    return f"; the champion is wrong on {mistakes} images, so not even a candidate without a mistake could show more"
+    return f"; the champion is wrong on {images(mistakes)}, so not even a candidate without a mistake could show more"
 
 
 def _interval(rule: Promote, strata: Strata) -> Finding:
@@ -121,8 +124,15 @@ def _classes(rule: Promote, pairs: Pairs, classes: Sequence[str]) -> Finding:
         text = f"no class surely lost more than {rule.class_floor:g} recall{_deepest(pairs, classes)}"
     if found.noise:
         text += f"; within noise: {_listed(found.noise, classes)}"
-    text += f" (exact McNemar, one-sided, Holm over the {found.num_tested} classes where it can tell)"
+    text += f" ({_tested(found.num_tested)})"
     return Finding("classes", not found.real, float(pairs.lost.max()), rule.class_floor, text)
+
+
+def _tested(count: int) -> str:
+    if not count:
+        return "in no class do the two differ on enough images for a test to tell"
+    over = f", Holm over the {count} classes where it can tell" if count > 1 else ", in the one class where it can tell"
+    return f"exact McNemar, one-sided{over}"
 
 
 def _deepest(pairs: Pairs, classes: Sequence[str]) -> str:

@@ -107,7 +107,7 @@ def keep_training(journal: Journal) -> None:
 
 
 def keep_evaluation(journal: Journal) -> None:
-    """Keeps what `evaluate` and `split` made, and the lock."""
+    """Keeps what `evaluate` and `split` made, and the params and lock that they were made by."""
     pictures = {f"pictures/{name}": paths.EVALUATE_REPORT / name for name in PICTURES}
     data = {f"data/{name}": paths.SPLIT_REPORT / name for name in ("samples.png", "class_counts.png", "quarantine.csv")}
     tables = {
@@ -116,6 +116,7 @@ def keep_evaluation(journal: Journal) -> None:
         "per_class.csv": paths.EVALUATE_REPORT / "per_class.csv",
         "confusion.csv": paths.EVALUATE_REPORT / "confusion.csv",
         "metrics.json": paths.METRICS,
+        "params.yaml": paths.PARAMS,
         "dvc.lock": paths.GRAPH_LOCK,
     }
     journal.keep(pictures | data | tables)

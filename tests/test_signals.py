@@ -4,10 +4,19 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from pipeline import signals
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """Ctrl-C is heard, also where a shell started the tests in the background and made them deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_waits_until_the_block_ends() -> None:

@@ -75,7 +75,7 @@ def test_a_run_is_told_in_full(known: Known, told: Callable[[object], str]) -> N
     assert f"data       raw images {'a' * 32}: not at hand" in text and "accuracy 0.9500" in text
     assert f"model      {file_digest(paths.MODEL, 'md5')}: models/model.keras" in text
     assert "version    models:/digits/1 (champion)" in text
-    assert "decisions  2026-01-31T12:00:00+00:00 version 1 was made the champion by force" in text
+    assert "decisions  2026-01-31 12:00 UTC  version 1 was made the champion by force" in text
 
 
 @pytest.mark.parametrize("wanted", [DROP, "dddddddd", "dropout 0.3 (digits)", "digits@champion", "models:/digits/1"])

@@ -76,6 +76,15 @@ def test_a_version_that_is_not_there_is_one_line(made: Checkout) -> None:
     assert "model digits has no version yet" in done.stdout
 
 
+def test_a_run_evaluated_again_by_another_rule_is_identical(made: Checkout) -> None:
+    made.run("reprolens", "use", "digits", *SMALL[:-1], "evaluate.bootstrap=50")
+    made.repro()
+    (tags,) = tags_of(made)
+    done = made.run("reprolens", "verify", tags["reprolens.run_key"])
+    assert done.returncode == 0, done.stdout
+    assert "dvc push" not in done.stdout
+
+
 def write_digits(mnist: Path, folder: Path, count: int) -> Path:
     """The first MNIST test images as class folders."""
     arrays = []

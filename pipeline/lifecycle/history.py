@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ def history(client: "MlflowClient", params: Params, out: str | None = None) -> s
     if target:
         with os_errors("cannot write the history", target):
             write_text(target, _as(target, known))
-    lines = [f"{_when(record)}  {line(record)}" for record in known]
+    lines = [f"{decision.when(record)}  {line(record)}" for record in known]
     return "\n".join([*lines, *_now(versions), *([f"history {target}"] if target else [])])
 
 
@@ -47,10 +46,6 @@ def line(record: Record) -> str:
     """A decision in one line; of several reasons why a version was not promoted, the first."""
     whole = decision.headline(record)
     return whole.partition("; ")[0] if record["kind"] == "keep" else whole
-
-
-def _when(record: Record) -> str:
-    return f"{datetime.fromisoformat(record['when']):%Y-%m-%d %H:%M} UTC"
 
 
 def _now(versions: Sequence[Version]) -> list[str]:

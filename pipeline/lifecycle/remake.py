@@ -130,7 +130,7 @@ def _lend_sources(place: Path, names: list[str]) -> None:
 
 
 def _repro(origin: Origin, place: Path) -> None:
-    if _dvc(place, "repro", "--force", "--no-commit", "--single-item", *STAGES):
+    if _dvc(place, "repro", "--quiet", "--force", "--no-commit", "--single-item", *STAGES):
         raise UserError(f"run {origin.called} cannot be made again: a stage failed, see above")
 
 

@@ -144,7 +144,7 @@ def _lineage(client: "MlflowClient", run: "Run", versions: Sequence[Version]) ->
 
 def _version_line(version: Version) -> VersionLine:
     records = [json.loads(text) for tag, text in sorted(version.tags.items()) if tag.startswith(registry.DECISION_TAG)]
-    told = [f"{kept['when']} {decision.headline(kept)}" for kept in records]
+    told = [f"{decision.when(kept)}  {decision.headline(kept)}" for kept in records]
     return VersionLine(version.address, version.aliases, told)
 
 
