@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 """A trial: `epochs`, a list of [seconds since the clock began, val_accuracy]; `ended`, None if the time was over."""
 TENTH = 10
+OFFICIAL = 60_000  # training images of MNIST
 SHARES = ("split.train=0.65", "split.val=0.3", "split.test=0.05")  # a large validation split shows small gains
 FINISHED = ("COMPLETE", "PRUNED")
 
 
-def write_tenth(mnist: Path, target: Path) -> None:
-    """Every tenth official training image of MNIST as a PNG, in a folder per class."""
+def write_mnist(mnist: Path, target: Path, numbers: range) -> None:
+    """Official training images of MNIST as PNG files, in a folder per class."""
     from PIL import Image
 
     images, labels = (_idx(mnist, f"train/{name}") for name in (idx.IMAGES[0], idx.LABELS))
-    for number in range(0, len(labels), TENTH):
+    for number in numbers:
         folder = target / str(labels[number])
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[number]).save(folder / f"{number:05}.png")
@@ -60,7 +61,7 @@ def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str, blocks
 
     place = folder.parent / "tenth"
     if not place.exists():
-        write_tenth(data / "mnist", place)
+        write_mnist(data / "mnist", place, range(0, OFFICIAL, TENTH))
     space = YAML(typ="safe").load(REPOSITORY / "presets" / "base.yaml")["tune"]["space"]
     del space["train.learning_rate"]
     if blocks:

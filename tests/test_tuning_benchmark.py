@@ -15,7 +15,7 @@ from benchmarks.tuning_runs import (
     pooled_deviation,
     records_of,
     while_finished,
-    write_tenth,
+    write_mnist,
 )
 from tests.official import idx_gz
 
@@ -91,9 +91,9 @@ def test_values_of_other_seeds_come_by_seed() -> None:
     assert other_seeds({"retrained:1:10": 0.3, "retrained:1:2": 0.2, "retrained:12:1": 0.1}, 1) == [0.2, 0.3]
 
 
-def test_every_tenth_image_is_written_to_the_folder_of_its_class(tmp_path: Path) -> None:
+def test_the_images_asked_for_are_written_to_the_folder_of_its_class(tmp_path: Path) -> None:
     for name, content in idx_gz(40).items():
         (tmp_path / name).write_bytes(content)
-    write_tenth(tmp_path, tmp_path / "tenth")
+    write_mnist(tmp_path, tmp_path / "tenth", range(0, 40, 10))
     files = sorted(file.relative_to(tmp_path / "tenth").as_posix() for file in (tmp_path / "tenth").rglob("*.png"))
     assert files == ["0/00000.png", "0/00010.png", "0/00020.png", "0/00030.png"]
