@@ -37,7 +37,21 @@ CORES = 2
 FIT_SECONDS = 5.0  # of each trial of `overhead`
 LOOKS = 0.5  # seconds between two samples of memory
 MIB = 1 << 20
-# Of `gain`: three epochs are few steps, and the fewer they are, the more a training depends on its seed.
+# A space of that preset: more and larger blocks than its two, and from no augmentation or dropout to a little more.
+AROUND: dict[str, Any] = {
+    "model.filters": {
+        "first": {"low": 16, "high": 64, "step": 16},
+        "growth": [1.5, 2.0],
+        "blocks": {"low": 2, "high": 4},
+    },
+    "model.dropout": {"low": 0.0, "high": 0.2},
+    "model.dense_dropout": {"low": 0.0, "high": 0.4},
+    "augment.rotation": {"low": 0.0, "high": 10.0},
+    "augment.shift_height": {"low": 0.0, "high": 0.1},
+    "augment.shift_width": {"low": 0.0, "high": 0.1},
+    "augment.zoom": {"low": 0.0, "high": 0.1},
+}
+# Three epochs are few steps, and the fewer they are, the more a training depends on its seed.
 FOR_TRAINING = ("split.train=0.78", "split.val=0.2", "split.test=0.02")
 ROTATION = 'tune.space={"augment.rotation": {"low": 5.0, "high": 20.0}}'  # whatever it is, a trial takes as long
 DROPOUT = 'tune.space={"model.dropout": {"low": 0.1, "high": 0.5}}'
@@ -50,7 +64,7 @@ def gain(given: argparse.Namespace) -> dict[str, Any]:
     with clone() as folder:
         # After one epoch of 37 steps, batch normalisation says nothing of a deep network yet: none is pruned.
         chosen = ("tune.pruner=none", *FOR_TRAINING)
-        prepare_tenth(folder, given.data, given.epochs, *chosen, blocks={"low": 2, "high": 4})
+        prepare_tenth(folder, given.data, given.epochs, *chosen, space=AROUND)
         opened, _, seconds = tuned(folder, "gain", "--trials", str(given.trials), "--apply")
         complete, again = study.complete(opened), opened.user_attrs
         start = next(trial for trial in complete if study_facts.is_start(trial))

@@ -51,21 +51,16 @@ def prepare(folder: Path, preset: str, *overrides: str) -> None:
     run_in(folder, "dvc", "repro", "-q", "split")
 
 
-def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str, blocks: "Record | None" = None) -> None:
-    """The preset `mnist` on 10% of MNIST; the space is the preset's without the learning rate.
-
-    Args:
-        blocks: the range of the number of blocks, where that is searched, too.
-    """
+def prepare_tenth(folder: Path, data: Path, epochs: int, *overrides: str, space: "Record | None" = None) -> None:
+    """The preset `mnist` on 10% of MNIST; without another space it is the preset's without the learning rate."""
     from ruamel.yaml import YAML
 
     place = folder.parent / "tenth"
     if not place.exists():
         write_mnist(data / "mnist", place, range(0, OFFICIAL, TENTH))
-    space = YAML(typ="safe").load(REPOSITORY / "presets" / "base.yaml")["tune"]["space"]
-    del space["train.learning_rate"]
-    if blocks:
-        space["model.filters"]["blocks"] = blocks
+    if space is None:
+        space = YAML(typ="safe").load(REPOSITORY / "presets" / "base.yaml")["tune"]["space"]
+        del space["train.learning_rate"]
     given = ("dataset.name=folder", f"dataset.path={place}", *SHARES)
     prepare(folder, "mnist", *given, f"train.epochs={epochs}", f"tune.space={json.dumps(space)}", *overrides)
 
