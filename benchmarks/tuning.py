@@ -40,7 +40,7 @@ MIB = 1 << 20
 # A space of that preset: more and larger blocks than its two, and from no augmentation or dropout to a little more.
 AROUND: dict[str, Any] = {
     "model.filters": {
-        "first": {"low": 16, "high": 64, "step": 16},
+        "first": {"low": 16, "high": 40, "step": 8},
         "growth": [1.5, 2.0],
         "blocks": {"low": 2, "high": 4},
     },
