@@ -2,10 +2,11 @@
 
 Three rooms, and arrows that run one way, `root <- stages <- lifecycle`:
 
-- the root (this folder): params, paths, sources, images, model, metrics, report, tracking, study, gate, registry...
+- the root (this folder): params, paths, sources, images, model, backbones, metrics, report, tracking, study, gate,
+  registry, export...
 - `stages`: exactly what DVC runs, download -> split -> train -> evaluate
 - `lifecycle`: what a person or a clock starts: use, preview, track, report,
-  predict, compare, notebooks, tune, summary, promote, rollback, history, retrain, verify, trace, doctor
+  predict, compare, notebooks, tune, export, summary, promote, rollback, history, retrain, verify, trace, doctor
 
 `cli` stands above all three and only calls them. Importing a module does nothing and is fast:
 TensorFlow and MLflow are imported by the functions that need them.

@@ -15,7 +15,7 @@ from pipeline.files import file_digest
 from pipeline.params import Params
 
 # They say where data is fetched and what DVC watches, and are other paths on another machine.
-PLACES = ("dataset.mirror", "dataset.watch")
+PLACES = ("backbone.mirror", "dataset.mirror", "dataset.watch")
 
 
 @dataclass(frozen=True)

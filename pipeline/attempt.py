@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline import machine, study, suggest
+from pipeline import machine, start_weights, study, suggest
 from pipeline.checkpoint import Row
 from pipeline.errors import UserError, one_line
 from pipeline.metrics import Metric
@@ -120,7 +120,8 @@ class Attempt:
         except UserError as error:
             raise Failed(f"no such network: {one_line(error)}") from error
         names = tuple(metric.name for metric in self.work.objectives)
-        task = Task(wanted, names, self.work.logs / f"trial-{trial.number}.log")
+        log = self.work.logs / f"trial-{trial.number}.log"
+        task = Task(wanted, names, log, start_weights.find(wanted.backbone))
         result = self.work.trainer.train(task, lambda row, seconds: self._epoch(trial, row, seconds))
         if result is None:
             return None

@@ -6,6 +6,7 @@ Labels and params travel inside as `reprolens.json`; Keras passes over members i
 import json
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ NOTE = "reprolens.json"
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 SHARED = "shared_object_id"
 SAVED_DATE = "2000-01-01@00:00:00"
+# What Keras raises for a file that was cut, changed, or written by another program.
+BROKEN = (
+    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def save(model: "keras.Model", target: Path, note: dict[str, Any]) -> None:

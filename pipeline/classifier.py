@@ -1,9 +1,10 @@
-"""A trained classifier ready to answer: found by its file, by an MLflow run, or by a `models:/` address."""
+"""A classifier ready to answer: found by its file, an MLflow run, a `models:/` address, or as `imagenet:vgg16`."""
 
 import re
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import canonical, keras_setup, paths, runs, tracked_model, tracking_server
+from pipeline import canonical, imagenet, keras_setup, paths, runs, tracked_model, tracking_server
+from pipeline.backbones import BACKBONES, Backbone
 from pipeline.errors import UserError
+from pipeline.imagenet import ClassIndex
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +28,7 @@ WHOLE_ADDRESS = re.compile(r"models:/[^/@]+([/@][^/@]+)?")
 # blank ones, since another number may sum floats in another order: then a likelihood would depend on its company.
 BATCH, LEAST = 32, 8
 BATCH_PIXELS = BATCH * 64 * 64  # larger pictures go in smaller batches, to bound memory
+TOLD, TOLD_OF_THOUSAND = 3, 10  # of the likeliest classes, unless a person wants others
 # What Keras raises for a file that was cut, changed, or written by another program.
 BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError),
@@ -34,11 +38,15 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network with the names of its classes; `called` is what a person calls it."""
+    """A network with the names of its classes; `called` is what a person calls it.
+
+    told: how many of the likeliest classes a person is told.
+    """
 
     model: "keras.Model"
     labels: list[str]
     called: str
+    told: int = TOLD
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,7 +75,8 @@ def find(wanted: str | None) -> Classifier:
     """The classifier that a person means; without `wanted`, the one of this workspace.
 
     Args:
-        wanted: a file, a `models:/` address, or an MLflow run as `runs.one_run` understands it.
+        wanted: a file, a `models:/` address, `imagenet:` and a name of `backbones`, or an MLflow run as
+            `runs.one_run` understands it.
 
     Raises:
         UserError: there is none, it is no model of this project, or MLflow is away.
@@ -76,6 +85,8 @@ def find(wanted: str | None) -> Classifier:
         if not paths.MODEL.exists():
             raise UserError(f"{paths.MODEL} does not exist, nothing was trained yet: run `make repro`, or give --model")
         return load(paths.MODEL, str(paths.MODEL))
+    if imagenet.is_meant(wanted):
+        return published(wanted)
     if not wanted.startswith(ADDRESS) and Path(wanted).exists():
         return load(Path(wanted), wanted)
     if wanted.endswith(paths.MODEL.suffix):
@@ -105,6 +116,13 @@ def load(file: Path, called: str) -> Classifier:
             "model, train it again"
         )
     return Classifier(model, labels, called)
+
+
+def published(
+    wanted: str, backbones: Mapping[str, Backbone] = BACKBONES, names: ClassIndex = imagenet.CLASS_INDEX
+) -> Classifier:
+    """The network that `imagenet:NAME` means; see `imagenet.find`."""
+    return Classifier(*imagenet.find(wanted, backbones, names), wanted, TOLD_OF_THOUSAND)
 
 
 def _fetched(wanted: str, folder: Path) -> Path:

@@ -83,8 +83,9 @@ def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:
 def _gather(split: Packed, rows: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
     import tensorflow as tf
 
-    def copy(wanted: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    def copy(wanted: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int32]]:
         return split.images[wanted], split.labels[wanted]
 
-    images, labels = tf.numpy_function(copy, [rows], (tf.uint8, tf.int32), stateful=False)
+    kind = tf.as_dtype(split.images.dtype)  # pixels, or features
+    images, labels = tf.numpy_function(copy, [rows], (kind, tf.int32), stateful=False)
     return tf.ensure_shape(images, (None, *split.images.shape[1:])), tf.ensure_shape(labels, (None,))

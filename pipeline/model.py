@@ -1,9 +1,15 @@
-"""From `model` params to a Keras network; knows no tuner, tracker or path."""
+"""From `model` and `backbone` params to a Keras network; knows no tuner, tracker or path.
+
+It has two parts: the body makes features of pixels, the head makes probabilities of features.
+"""
 
 import io
 from typing import TYPE_CHECKING
 
+from pipeline.backbone_params import NONE, Backbone
+from pipeline.backbones import BACKBONES, prepared
 from pipeline.blocks import convolutions, per_block
+from pipeline.errors import UserError
 from pipeline.params import Model
 
 if TYPE_CHECKING:
@@ -11,14 +17,18 @@ if TYPE_CHECKING:
 
 # Of the running averages. Keras's 0.99 needs hundreds of steps, more than an epoch of a few thousand images has.
 NORM_MOMENTUM = 0.9
+FEATURES = "flatten"  # the layer at which the body ends
 
 
-def build_model(params: Model, shape: tuple[int, int, int], num_classes: int, seed: int) -> "keras.Model":
+def build_model(
+    params: Model, shape: tuple[int, int, int], num_classes: int, seed: int, backbone: Backbone | None = None
+) -> "keras.Model":
     """The network of `params`, from uint8 pixels to class probabilities; rescaling is part of it.
 
     Args:
         shape: (height, width, channels) of one image.
         seed: of the initial weights and of dropout.
+        backbone: its network takes the place of the convolutional blocks; its weights are not loaded here.
 
     Returns:
         An uncompiled model: uint8 (count, *shape) -> float32 (count, num_classes), rows add up to 1.
@@ -29,15 +39,77 @@ def build_model(params: Model, shape: tuple[int, int, int], num_classes: int, se
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     inputs = keras.Input(shape, dtype="uint8", name="pixels")
-    hidden = keras.layers.Rescaling(1 / 255 if params.rescale else 1.0, name="rescale")(inputs)
-    hidden = _convolution_blocks(hidden, params, seed)
-    hidden = keras.layers.Flatten(name="flatten")(hidden)
+    if backbone and backbone.name != NONE:
+        hidden = _backbone(inputs, backbone)
+    else:
+        hidden = keras.layers.Rescaling(1 / 255 if params.rescale else 1.0, name="rescale")(inputs)
+        hidden = _convolution_blocks(hidden, params, seed)
+        hidden = keras.layers.Flatten(name=FEATURES)(hidden)
+    outputs = _head(hidden, params, num_classes, seed)
+    return keras.Model(inputs, outputs, name="classifier")
+
+
+def body_of(model: "keras.Model") -> "keras.Model":
+    """The part of a network that makes features, (count, features), of pixels; the layers are shared."""
+    import keras
+
+    return keras.Model(model.inputs[0], model.get_layer(FEATURES).output, name="body")
+
+
+def head_of(model: "keras.Model") -> "keras.Model":
+    """The part that makes probabilities of features; the layers are shared."""
+    import keras
+
+    return keras.Model(model.get_layer(FEATURES).output, model.outputs[0], name="head")
+
+
+def _head(hidden: "keras.KerasTensor", params: Model, num_classes: int, seed: int) -> "keras.KerasTensor":
+    import keras
+
     rates = per_block(params.dense_dropout, len(params.dense))
     for number, (units, rate) in enumerate(zip(params.dense, rates, strict=True), start=1):
         hidden = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(hidden)
         hidden = _dropout(hidden, rate, f"dense_{number}_dropout", seed + 1000 + number)
-    outputs = keras.layers.Dense(num_classes, activation="softmax", name="probabilities")(hidden)
-    return keras.Model(inputs, outputs, name="classifier")
+    return keras.layers.Dense(num_classes, activation="softmax", name="probabilities")(hidden)
+
+
+def _backbone(pixels: "keras.KerasTensor", params: Backbone) -> "keras.KerasTensor":
+    """The features of a network of `keras.applications`: the outputs of some of its layers, pooled, side by side."""
+    import keras
+
+    network = application(params, prepared(BACKBONES[params.name], pixels))
+    names = params.until or (network.layers[-1].name,)
+    known = {layer.name: layer for layer in network.layers}
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"backbone.until names {name!r}, which {params.name} does not have: its last layers are "
+                f"{', '.join(list(known)[-6:])}"
+            )
+    pooled = [_pooled(known[name].output, params.pooling, name) for name in names]
+    hidden = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate(name="side_by_side")(pooled)
+    return keras.layers.Flatten(name=FEATURES)(hidden)
+
+
+def application(params: Backbone, prepared_pixels: "keras.KerasTensor") -> "keras.Model":
+    """The network of `keras.applications`, without head and with random weights."""
+    import keras
+
+    row = BACKBONES[params.name]
+    given = {"alpha": params.width} if len(row.widths) > 1 else {}
+    factory = getattr(keras.applications, row.factory)
+    network: keras.Model = factory(include_top=False, weights=None, input_tensor=prepared_pixels, **given)
+    return network
+
+
+def _pooled(hidden: "keras.KerasTensor", pooling: str, name: str) -> "keras.KerasTensor":
+    import keras
+
+    if pooling == "average":
+        return keras.layers.GlobalAveragePooling2D(name=f"{name}_average")(hidden)
+    if pooling == "max":
+        return keras.layers.GlobalMaxPooling2D(name=f"{name}_max")(hidden)
+    return keras.layers.Flatten(name=f"{name}_flat")(hidden)
 
 
 def _convolution_blocks(hidden: "keras.KerasTensor", params: Model, seed: int) -> "keras.KerasTensor":

@@ -25,10 +25,15 @@ MARK = 4  # hex digits that tell names apart whose changes did not all fit
 LEFT_OUT = {
     *("dataset.path", "dataset.sha256", "dataset.mirror", "dataset.watch"),
     *("evaluate.bootstrap", "evaluate.seed"),
+    *("backbone.sha256", "backbone.mirror"),
 }
+BACKBONE_SHAPES = ("backbone.name", "backbone.width", "backbone.until", "backbone.pooling")
 # The word of each key, the most telling first. A key that is missing here comes last, under its own name.
 WORDS = {
     "dataset.name": "data",
+    "backbone.name": "backbone",
+    "backbone.weights": "weights",
+    "backbone.trainable": "trainable",
     "model.filters": "filters",
     "model.dense": "dense",
     "model.dropout": "dropout",
@@ -151,13 +156,14 @@ def compact(key: str, value: Any) -> str:
 
 
 def network(params: Flat) -> str:
-    """The network in few words, as in `conv 32-64 dense 128 a1f2`: digest of all `model.*` and of the image size."""
+    """The network in few words, as in `conv 32-64 dense 128 a1f2`: digest of all that gives it its shape."""
+    backbone = params.get("backbone.name", "none")
+    body = ("conv", "model.filters") if backbone == "none" else ("", "backbone.name")
     parts = [
-        f"{word} {compact(key, params[key])}"
-        for word, key in (("conv", "model.filters"), ("dense", "model.dense"))
-        if params[key]
+        f"{word} {compact(key, params[key])}".strip() for word, key in (body, ("dense", "model.dense")) if params[key]
     ]
-    shape = {key: value for key, value in params.items() if key.startswith(("model.", "image."))}
+    shaping = ("model.", "image.") if backbone == "none" else (*("model.", "image."), *BACKBONE_SHAPES)
+    shape = {key: value for key, value in params.items() if key.startswith(shaping)}
     return f"{' '.join(parts) or 'linear'} {short_digest({key: _plain(value) for key, value in shape.items()}, MARK)}"
 
 

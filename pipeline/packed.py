@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ COPY_AT_ONCE = 1024  # images; bounds memory while packing
 
 @dataclass(frozen=True)
 class Packed:
-    """A split, its images memory-mapped."""
+    """A split, its images memory-mapped: pixels, uint8, or what `features` made of them, float32 (count, features)."""
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int32]
 
     def __len__(self) -> int:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.backbone_params import NONE, Backbone
+from pipeline.backbones import BACKBONES
 from pipeline.blocks import PadMode, block_sizes
 from pipeline.promote_params import Promote
 from pipeline.retrain_params import Retrain
@@ -165,6 +167,7 @@ class Params(Section):
     image: Image
     split: Split
     model: Model
+    backbone: Backbone
     augment: Augment
     train: Train
     evaluate: Evaluate
@@ -175,5 +178,16 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _network_fits_image(self) -> Self:
-        block_sizes(self.model, self.image.size)
+        if self.backbone.name == NONE:
+            block_sizes(self.model, self.image.size)
+            return self
+        least = BACKBONES[self.backbone.name].least
+        if self.image.channels != 3:
+            raise ValueError(
+                f"image.channels is 1, but {self.backbone.name} takes colour: set it to 3, grey fits in it"
+            )
+        if min(self.image.size) < least:
+            raise ValueError(
+                f"image.size is {list(self.image.size)}, but {self.backbone.name} needs {least} pixels a side at least"
+            )
         return self

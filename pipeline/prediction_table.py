@@ -1,5 +1,6 @@
 """Predictions as text for a terminal, and for the programs that read what was meant for one."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from pipeline.predictions import Prediction
@@ -9,6 +10,7 @@ GAP = "  "
 GIVE_WAY = {"runners-up": 14, "file": 24, "true label": 12, "label": 12, "likelihood": 10}
 NUMBERS = ("likelihood", "pictures")  # columns on the right
 CLASSES_SHOWN = 20
+MOST_IN_A_LINE = 5  # likeliest classes of a picture; more stand one below the other
 
 
 def shown(name: str) -> str:
@@ -22,7 +24,12 @@ def encodable(text: str, encoding: str) -> str:
 
 
 def table(predictions: Sequence[Prediction], width: int | None) -> list[str]:
-    """Lines of aligned columns: file, label, likelihood, runners-up; none is longer than `width` cells, if given."""
+    """Lines of aligned columns: file, label, likelihood, runners-up; none is longer than `width` cells, if given.
+
+    With more than `MOST_IN_A_LINE` classes to tell, the file has a line of its own above them.
+    """
+    if any(len(item.likeliest) > MOST_IN_A_LINE for item in predictions):
+        return _lists(predictions, width)
     columns: dict[str, list[str]] = {"file": [shown(item.file) for item in predictions]}
     if any(item.true_label is not None for item in predictions):
         columns["true label"] = [shown(item.true_label or "") for item in predictions]
@@ -31,6 +38,17 @@ def table(predictions: Sequence[Prediction], width: int | None) -> list[str]:
     if any(len(item.likeliest) > 1 for item in predictions):
         columns["runners-up"] = [_runners_up(item) for item in predictions]
     return _aligned(columns, width)
+
+
+def _lists(predictions: Sequence[Prediction], width: int | None) -> list[str]:
+    told = [entry for item in predictions for entry in item.likeliest]
+    columns = {"label": [shown(label) for label, _ in told], "likelihood": [f"{value:.4f}" for _, value in told]}
+    rows = iter(_aligned(columns, width)[1:])
+    lines = []
+    for item in predictions:
+        true_label = "" if item.true_label is None else f"{GAP}(true label {shown(item.true_label)})"
+        lines += ["", _cut(shown(item.file) + true_label, width), *itertools.islice(rows, len(item.likeliest))]
+    return lines[1:]
 
 
 def _runners_up(prediction: Prediction) -> str:

@@ -24,8 +24,11 @@ def train_deps() -> list[Path]:
 
 
 def train_params(params: Params) -> dict[str, Any]:
-    """The sections that `train` reads."""
-    return {name: getattr(params, name).model_dump(mode="json") for name in ("model", "augment", "train")}
+    """The sections that `train` reads; `backbone` where it changes anything, without the way its bytes come."""
+    known = {name: getattr(params, name).model_dump(mode="json") for name in ("model", "augment", "train")}
+    return known | (
+        {"backbone": params.backbone.model_dump(mode="json", exclude={"mirror"})} if params.backbone.is_on else {}
+    )
 
 
 def run_key(params: Params, deps: list[Path]) -> str:

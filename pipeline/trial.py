@@ -15,12 +15,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from pipeline import images, keras_setup, objectives, packed, paths
+from pipeline import keras_setup, objectives, packed, paths, transfer
 from pipeline.checkpoint import Row
 from pipeline.errors import one_line
 from pipeline.metrics import VALIDATION
-from pipeline.model import build_model
-from pipeline.optimizer import compile_model
 from pipeline.params import Params, Train
 from pipeline.training import Data, fit
 
@@ -34,6 +32,7 @@ class Task:
     params: Params
     objectives: tuple[str, ...]
     log: Path
+    weights: Path | None = None  # that `backbone.weights` names
 
 
 @dataclass
@@ -76,23 +75,23 @@ def run(task: Task, connection: Connection) -> Result:
     params, train = task.params, task.params.train
     keras_setup.deterministic(train.seed, train.threads)
     data = Data(packed.load(paths.TRAIN), packed.load(paths.VAL))
-    num_classes = len(packed.load_classes(paths.CLASSES))
-    model = build_model(params.model, data.train.images.shape[1:], num_classes, train.seed)
-    compile_model(model, train, images.num_batches(len(data.train), train.batch_size), num_classes)
+    classes = packed.load_classes(paths.CLASSES)
+    job = transfer.job_of(transfer.build(params, data, len(classes)), params, data, task.weights, classes)
     wanted = objectives.measured(task.objectives)
     rows: list[Row] = []
 
     def watch(row: Row, seconds: float) -> None:
-        rows.append(row | objectives.of_guesses(wanted, model, data.val, train.batch_size))
+        rows.append(row | objectives.of_guesses(wanted, job.model, job.data.val, train.batch_size))
         _refuse_nan(rows[-1])
         connection.send(("epoch", rows[-1], seconds))
         if not connection.recv():
             raise Stopped
 
     began = time.monotonic()
-    fit(model, data, train, params.augment, None, watch)
+    transfer.warm_up(job, params)
+    fit(job.model, job.data, train, params.augment, None, watch)
     took = time.monotonic() - began
-    return Result(kept_row(rows, train) | objectives.costs(task.objectives, model), took)
+    return Result(kept_row(rows, train) | objectives.costs(task.objectives, job.whole), took)
 
 
 def kept_row(rows: Sequence[Row], params: Train) -> Row:

@@ -19,6 +19,7 @@ from tests import postgres as postgresql
 REPOSITORY = Path(__file__).parent.parent
 DATASETS = REPOSITORY.parent / "shared" / "datasets"
 COPIED = ("params.yaml", "dvc.yaml", "requirements.lock", "presets", "pipeline")
+OF_A_FOLDER = {"folder", "vgg16-transfer"}  # presets that need a dataset.path
 # Tests that CI may skip, each with its reason; any other skip fails a run with REPROLENS_NO_SKIPS set.
 ALLOWED_SKIPS: dict[str, str] = {}
 Program = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -35,6 +35,7 @@ CODE = {
         luck = os.environ.get("LUCK", "")
         Path("models/model.keras").write_bytes(b"model" + luck.encode())
         assert luck != "none", "no luck"
+        print("train: takes its time" if luck == "slow" else "train", flush=True)
         time.sleep(60 if luck == "slow" else 0)
     """,
     "evaluate": """

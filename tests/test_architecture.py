@@ -25,9 +25,13 @@ HARMLESS = {
         "tracking_server",
         "tune_params",
         "promote_params",
+        "registry",
         "retrain_params",
+        "start_weights",
+        "version_names",
         "watcher",
         "watchers",
+        "weights",
     ),
 }
 # Section of params.yaml -> modules whose functions take it.
@@ -36,10 +40,12 @@ SECTIONS = {
     "image": {"decoding", "stages/split"},
     "split": {"assign", "stages/split"},
     "model": {"model"},
+    "backbone": {"model", "start_weights", "warm_start"},
     "augment": {"augment", "images", "training"},
     "train": {"optimizer", "training"},
     "evaluate": {"stages/evaluate"},
 }
+PARAMS_MODULES = ("from pipeline.params import", "from pipeline.backbone_params import")
 WHOLE = {"tune", "promote", "retrain"}  # sections that are read through `Params` alone
 PATHS_OF_OUTS = {
     "download": [paths.RAW],
@@ -171,7 +177,7 @@ def test_each_section_of_the_params_has_its_modules() -> None:
 
 def _imports_of(module: str) -> str:
     lines = (PACKAGE / f"{module}.py").read_text().splitlines()
-    return "\n".join(line for line in lines if line.startswith("from pipeline.params import"))
+    return "\n".join(line for line in lines if line.startswith(PARAMS_MODULES))
 
 
 def test_params_of_the_graph_exist_in_the_schema() -> None:

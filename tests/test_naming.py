@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import naming, params_file
 from pipeline.params import Params
-from tests.conftest import REPOSITORY
+from tests.conftest import OF_A_FOLDER, REPOSITORY
 
 PRESETS = naming.read_presets(REPOSITORY / "presets")
 
@@ -42,7 +42,7 @@ def test_a_run_is_named_by_its_changes(recipe_of: Callable[..., naming.Recipe], 
     assert recipe_of(*changes).name() == name
 
 
-@pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"folder"}))
+@pytest.mark.parametrize("preset", sorted(PRESETS.keys() - OF_A_FOLDER))
 def test_an_unchanged_preset_is_named_by_itself(recipe_of: Callable[..., naming.Recipe], preset: str) -> None:
     assert recipe_of(preset=preset) == naming.Recipe(preset, ())
 

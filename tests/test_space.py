@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from pipeline import naming, params_file, space
 from pipeline.errors import UserError
 from pipeline.params import Params
-from tests.conftest import REPOSITORY
+from tests.conftest import OF_A_FOLDER, REPOSITORY
 
 Make = Callable[..., Params]
 PRESETS = sorted(file.stem for file in (REPOSITORY / "presets").glob("*.yaml") if file.stem != naming.BASE)
@@ -41,7 +41,7 @@ def test_a_whole_range_of_a_broken_param_is_broken(make_params: Make) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_space_of_every_preset_is_right_and_its_start_is_today(make_params: Make, preset: str) -> None:
-    overrides = [f"dataset.path={REPOSITORY}"] if preset == "folder" else []
+    overrides = [f"dataset.path={REPOSITORY}"] if preset in OF_A_FOLDER else []
     params = make_params(*overrides, preset=preset)
     found = space.space_of(params)
     assert found.params_at(found.today()) == params

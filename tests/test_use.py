@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from pipeline import params_file
 from pipeline.errors import UserError
 from pipeline.lifecycle.use import check, compose, presets, use
-from tests.conftest import REPOSITORY, Program, edit_yaml, snapshot, write_pictures
+from tests.conftest import OF_A_FOLDER, REPOSITORY, Program, edit_yaml, snapshot, write_pictures
 
 PRESETS = REPOSITORY / "presets"
 ODD_NAMES = ["a b", "it's", 'say "hi"', "a: b", "a #1", "x=y", "bücher", "2024", "#c", "*s", "{b}", "a\nb", "- d", "~t"]
@@ -21,8 +21,9 @@ def value(text: str, key: str) -> object:
 @pytest.mark.parametrize("name", presets(PRESETS))
 def test_every_preset_is_valid(workspace: Path, name: str) -> None:
     write_pictures(workspace / "pictures")
-    use(name, ["dataset.path=pictures"] if name == "folder" else [])
-    assert name.startswith(params_file.load(Path("params.yaml")).dataset.name)  # as in cifar10-cnn
+    use(name, ["dataset.path=pictures"] if name in OF_A_FOLDER else [])
+    made = params_file.load(Path("params.yaml"))
+    assert name.startswith((made.dataset.name, made.backbone.name))  # as in cifar10-cnn, vgg16-transfer
     check()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import gain, params_file, paths, study, study_facts
+from pipeline import gain, params_file, paths, start_weights, study, study_facts
 from pipeline.errors import UserError, os_errors
 from pipeline.files import write_text
 from pipeline.gain import Gain
@@ -116,7 +116,8 @@ def _value(again: Retraining, trial: "FrozenTrial", seed: int) -> float:
     if (known := again.study.user_attrs.get(f"{AGAIN}:{key}")) is not None:
         return float(known)
     params = with_seed(again.space.params_at(trial.user_attrs["params"]), seed)
-    task = Task(params, (again.objective.name,), again.logs / f"trial-{trial.number}-seed-{seed}.log")
+    log = again.logs / f"trial-{trial.number}-seed-{seed}.log"
+    task = Task(params, (again.objective.name,), log, start_weights.find(params.backbone))
     try:
         result = again.trainer.train(task, lambda row, seconds: True)
     except Failed as error:

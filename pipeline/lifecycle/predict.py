@@ -24,7 +24,6 @@ from pipeline.progress import Advance, progress_bar
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TOP = 3
 ROWS_SHOWN = 50
 UNREADABLE_SHOWN = 20
 PICTURES_SHOWN = 100
@@ -37,7 +36,7 @@ MIN_WIDTH = 40  # cells of a terminal
 class Wishes:
     """What to write besides the table on the terminal, and how much of it."""
 
-    top: int | None = None  # of the likeliest classes; None: `TOP`, or all if there are fewer
+    top: int | None = None  # of the likeliest classes; None: what the classifier says, or all if fewer
     out: Path | None = None
     picture: Path | None = None
     labelled: bool = False  # folders name the true labels
@@ -106,7 +105,7 @@ def _top(wanted: int | None, asked: Classifier) -> int:
     num_classes = len(asked.labels)
     if wanted and wanted > num_classes:
         raise UserError(f"--top {wanted} is above the {num_classes} classes of {asked.called}: give at most that")
-    return wanted or min(TOP, num_classes)
+    return wanted or min(asked.told, num_classes)
 
 
 def predict_files(asked: Classifier, files: Sequence[str], wishes: Wishes, top: int) -> Predicted:

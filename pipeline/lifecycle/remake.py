@@ -59,6 +59,7 @@ def laid_out(origin: Origin) -> Iterator[Path]:
         write_text(place / paths.GRAPH_LOCK, origin.lock_text())
         _require_code(origin, place, binaries)
         _lend_packages(place / ".venv")
+        _lend_downloads(place)
         yield place
 
 
@@ -117,11 +118,15 @@ def _download(origin: Origin, place: Path, storage: Storage) -> str:
     return f"the source ({dataset['path'] or dataset['name']})"
 
 
-def _lend_sources(place: Path, names: list[str]) -> None:
-    """What was downloaded before, and folders that the params name by their place in this checkout."""
+def _lend_downloads(place: Path) -> None:
+    """What was downloaded before, data and weights."""
     if paths.downloads().exists():
         (place / ".reprolens").mkdir(exist_ok=True)
         (place / ".reprolens" / "downloads").symlink_to(paths.downloads().resolve())
+
+
+def _lend_sources(place: Path, names: list[str]) -> None:
+    """Folders that the params name by their place in this checkout."""
     for name in names:
         relative = at_home(name, "dataset.path")
         if not is_remote(name) and not relative.is_absolute() and relative.exists() and not (place / relative).exists():

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import params_file, paths
+from pipeline import params_file, paths, start_weights
+from pipeline.backbone_params import IMAGENET, NONE
 from pipeline.errors import UserError, os_errors
 from pipeline.files import at_home, write_text
 from pipeline.progress import say
@@ -17,7 +18,15 @@ from pipeline.remote import is_remote
 BASE = "base"
 NOTHING_TO_WATCH = "pipeline/sources.py"  # a data set with checksums changes only with the code that fetches it
 SETTLES = 0.5  # seconds in which any DVC has written a file of a few lines
-AS_IT_STANDS = ("dataset.path", "dataset.sha256", "dataset.mirror", "dataset.watch")
+AS_IT_STANDS = (
+    "backbone.weights",
+    "backbone.sha256",
+    "backbone.mirror",
+    "dataset.path",
+    "dataset.sha256",
+    "dataset.mirror",
+    "dataset.watch",
+)
 
 
 def presets(folder: Path) -> list[str]:
@@ -43,6 +52,7 @@ def compose(folder: Path, name: str, overrides: Sequence[str]) -> str:
     merge(values, params_file.flatten(params_file.read_yaml(folder / f"{name}.yaml")))
     merge(values, _parse(overrides))
     _watch(values)
+    _pin(values["backbone"])
     params_file.parse(plain(values), f"preset {name}")
     text = io.StringIO()
     yaml.dump(values, text)
@@ -143,6 +153,14 @@ def _watch(values: Any) -> None:
     dataset["watch"] = dataset["path"]
     if dataset["path"]:
         _must_exist(dataset["path"])
+
+
+def _pin(backbone: Any) -> None:
+    """Weights are a file or a model of today, whatever lies there or is called so tomorrow."""
+    if backbone["weights"] not in ("", NONE, IMAGENET):
+        backbone["weights"], backbone["sha256"] = start_weights.pinned(str(backbone["weights"]))
+    else:
+        backbone["sha256"] = ""
 
 
 def _must_exist(place: str) -> None:

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import canonical, images, keras_setup, packed, params_file, paths, record, run_key
+from pipeline import canonical, keras_setup, packed, params_file, paths, record, run_key, start_weights, transfer
 from pipeline.checkpoint import Row
 from pipeline.errors import os_errors, run_main
 from pipeline.files import replacing, write_text
 from pipeline.journal import Journal, open_journal
 from pipeline.live import Live, ended_properly
-from pipeline.model import build_model, summary
-from pipeline.optimizer import compile_model
+from pipeline.model import summary
 from pipeline.params import Params
 from pipeline.progress import say
 from pipeline.training import Data, Watch, fit
@@ -35,15 +34,17 @@ def train(params: Params, data: Data, classes: list[str], saved: Path, watch: Wa
         saved: the checkpoint to go on from and to write.
         watch: told about each epoch.
     """
-    shape = data.train.images.shape[1:]
-    model = build_model(params.model, shape, len(classes), params.train.seed)
+    model = transfer.build(params, data, len(classes))
     layers = summary(model)
     say(layers)
     write_text(outputs.summary, layers)
-    compile_model(model, params.train, images.num_batches(len(data.train), params.train.batch_size), len(classes))
-    history = fit(model, data, params.train, params.augment, saved, watch)
-    final = build_model(params.model, shape, len(classes), params.train.seed)  # no optimizer, no used-up seeds
-    final.set_weights(model.get_weights())
+    job = transfer.job_of(model, params, data, start_weights.find(params.backbone), classes)
+    if not saved.exists():
+        transfer.warm_up(job, params)
+    history = fit(job.model, job.data, params.train, params.augment, saved, watch)
+    weights = model.get_weights()
+    final = transfer.build(params, data, len(classes))  # no optimizer, no used-up seeds, nothing frozen
+    final.set_weights(weights)
     canonical.save(final, outputs.model, {"labels": classes, "params": run_key.train_params(params)})
     write_history(history, outputs.history)
 
