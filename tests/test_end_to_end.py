@@ -173,7 +173,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
 def test_a_server_that_is_away_costs_one_warning_and_no_run(tmp_path: Path) -> None:
     port = free_port()
     checkout = make_checkout(tmp_path, *SMALL)
-    away = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}
+    away = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
     output = checkout.repro(**away)
     assert output.count("warning:") == 1, output
     refused = checkout.run("reprolens", "track", **away)

@@ -190,17 +190,17 @@ def test_two_parents_join_a_study_by_its_address(folder: Path, postgres: Server)
 def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(folder: Path, number: signal.Signals) -> None:
     whole, halves = f"sqlite:///{folder / 'whole.db'}", f"sqlite:///{folder / 'halves.db'}"
     edit_yaml(folder / "params.yaml", tune__pruner="halving")
-    with Parent(whole, 16, 1, seconds=0.05) as parent:
+    with Parent(whole, 10, 1, seconds=0.05) as parent:
         parent.end()
-    for done in (3, 9):
-        with Parent(halves, 16, 1, seconds=0.2) as parent:
+    for done in (2, 6):
+        with Parent(halves, 10, 1, seconds=0.2) as parent:
             parent.until(done)
             parent.process.send_signal(number)
             said = "".join(parent.lines())
             assert parent.process.wait(60) == 130, said
             assert "Traceback" not in said
         assert not [trial for trial in study_of(halves) if trial.state == TrialState.RUNNING]
-    with Parent(halves, 16, 1, seconds=0.05) as parent:
+    with Parent(halves, 10, 1, seconds=0.05) as parent:
         parent.end()
     assert points(study_of(halves)) == points(study_of(whole))
 
