@@ -51,6 +51,7 @@ def run_notebooks(checkout: Checkout, folder: Path, offline: dict[str, str], *pr
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow  # three minutes
 def test_rows_are_made_once_kept_and_tabled(tmp_path: Path, offline: dict[str, str]) -> None:
     data = tmp_path / "data"
     write_pictures(data / "flowers", KINDS, 80, side=20)

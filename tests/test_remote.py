@@ -251,6 +251,7 @@ def test_addresses_are_told_from_paths(place: str, remote: bool) -> None:
     assert is_remote(place) is remote
 
 
+@pytest.mark.slow  # a watched folder is among the fast ones
 def test_a_watched_bucket_runs_when_a_picture_is_added(s3: Any, s3_server: str, folder: Path, tmp_path: Path) -> None:
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "NO_PROXY")
     reach = {name: os.environ[name] for name in names}
