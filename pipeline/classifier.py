@@ -2,8 +2,6 @@
 
 import re
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +27,6 @@ WHOLE_ADDRESS = re.compile(r"models:/[^/@]+([/@][^/@]+)?")
 BATCH, LEAST = 32, 8
 BATCH_PIXELS = BATCH * 64 * 64  # larger pictures go in smaller batches, to bound memory
 TOLD, TOLD_OF_THOUSAND = 3, 10  # of the likeliest classes, unless a person wants others
-# What Keras raises for a file that was cut, changed, or written by another program.
-BROKEN = (
-    *(ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 
 @dataclass(frozen=True)
@@ -106,7 +99,7 @@ def load(file: Path, called: str) -> Classifier:
         model, note = canonical.load(file)
         labels = [str(label) for label in note["labels"]]
         shape, num_outputs = tuple(model.input_shape), model.output_shape[-1]
-    except BROKEN as error:
+    except canonical.BROKEN as error:
         raise UserError(f"{called} is broken or no model of this project: give a model.keras that it made") from error
     if len(shape) != 4 or not all(isinstance(side, int) for side in shape[1:]) or shape[3] not in (1, 3):
         raise UserError(f"{called} takes {shape}, no pictures of one size: give a model.keras of this project")

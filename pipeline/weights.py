@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline import paths
 from pipeline.backbones import HOST, Backbone
+from pipeline.canonical import BROKEN
 from pipeline.checksums import wrong_md5
 from pipeline.errors import UserError, one_line
 from pipeline.fetch import Check, fetch, is_address
@@ -25,8 +26,6 @@ MOST = 2 << 30  # bytes; no network of `keras.applications` has more
 HDF5 = b"\x89HDF\r\n\x1a\n"
 # The kind of HDF5 head -> where in the file it says how long the file is, in 8 bytes.
 LENGTH_AT = {0: 40, 1: 44, 2: 28, 3: 28}
-# What Keras raises for a file that is broken, or that was made for another network.
-UNLOADABLE = (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError, EOFError)
 
 
 def address(backbone: Backbone, top: bool, width: float = 1.0) -> str:
@@ -111,7 +110,7 @@ def load(model: "keras.Model", file: Path, called: str) -> None:
         raise UserError(f"{called}: {file} is broken: {problem}. {REMEDY}")
     try:
         model.load_weights(file)
-    except UNLOADABLE as error:
+    except BROKEN as error:
         reason = textwrap.shorten(one_line(error), 160)
         what = f"{file} has no weights for {model.name}, or is broken ({reason})"
         raise UserError(f"{called}: {what}. {REMEDY}") from error
