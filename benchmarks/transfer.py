@@ -76,7 +76,7 @@ def folds(seeds: int) -> None:
             features = job.data.train
             parts = [Packed(np.asarray(features.images[rows]), features.labels[rows]) for rows in (inside, outside)]
             began = time.monotonic()
-            rows = fit(job.model, Data(*parts), params.train, params.augment, None, lambda row, seconds: None)
+            rows = fit(job.model, Data(*parts), params.train, job.changes, None, lambda row, seconds: None)
             head_seconds.append(time.monotonic() - began)
             accuracies.append(rows[-1]["val_accuracy"])
     found = {

@@ -15,7 +15,9 @@ class Backbone(Section):
     """A trained network in front of the dense layers, in place of `model.filters`; or weights for those to begin with.
 
     weights: `imagenet`, a file, a `models:/` address, or `none`: from scratch.
-    trainable: of the layers that came with weights; a number is that of the last ones, `all` or `none`.
+    trainable: of the layers that came with weights; a number is that of the last ones, `all` or `none`. Batch
+        normalisation is not counted: it trains with the layer before it in networks of ours, never in backbones.
+    views: of each training image that `augment` changes; what the frozen layers make of them is kept.
     """
 
     name: str
@@ -25,7 +27,9 @@ class Backbone(Section):
     width: Annotated[float, Field(gt=0)]
     until: tuple[str, ...]  # layers whose outputs are used; none: the last
     pooling: Literal["average", "max", "flatten"]
+    normalize: bool  # features to mean 0, variance 1, as they were in the training images
     trainable: Literal["none", "all"] | Annotated[int, Field(ge=1)]
+    views: Annotated[int, Field(ge=0, le=1000)]
     head_epochs: Annotated[int, Field(ge=0, le=100_000)]
     head_learning_rate: Annotated[float, Field(gt=0, le=10)]
 
@@ -67,6 +71,14 @@ class Backbone(Section):
         if self.weights == NONE and self.trainable != "all":
             raise ValueError(
                 f"backbone.trainable is {self.trainable}, but without backbone.weights nothing is trained yet: say all"
+            )
+        if self.weights == NONE and self.normalize:
+            raise ValueError(
+                "backbone.normalize is true, but without backbone.weights features have no scale: say false"
+            )
+        if self.trainable == "all" and self.views:
+            raise ValueError(
+                f"backbone.views is {self.views}, but backbone.trainable is all, which keeps nothing: say 0"
             )
         if self.trainable == "none" and self.head_epochs:
             raise ValueError("backbone.head_epochs comes before the rest trains, but backbone.trainable is none: say 0")

@@ -34,10 +34,13 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
     import tensorflow as tf
 
     count, steps, changes = len(split), num_batches(len(split), batch_size), is_on(params)
+    views = len(split.images) // count
 
     @_as_it_stands
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), (seed, epoch))
+        if views > 1:
+            order += count * (epoch % views)
         rows = tf.data.Dataset.from_tensor_slices(order).batch(GATHERED * batch_size)
         batches = rows.map(_as_it_stands(lambda wanted: _gather(split, wanted))).rebatch(batch_size)
         return batches.enumerate(start=epoch * steps) if changes else batches
@@ -84,7 +87,7 @@ def _gather(split: Packed, rows: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]
     import tensorflow as tf
 
     def copy(wanted: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        return split.images[wanted], split.labels[wanted]
+        return split.images[wanted], split.labels[wanted % len(split)]
 
     kind = tf.as_dtype(split.images.dtype)  # pixels, or features
     images, labels = tf.numpy_function(copy, [rows], (kind, tf.int32), stateful=False)

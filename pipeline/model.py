@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 # Of the running averages. Keras's 0.99 needs hundreds of steps, more than an epoch of a few thousand images has.
 NORM_MOMENTUM = 0.9
+PIXELS = "pixels"  # the layer at which the body begins
 FEATURES = "flatten"  # the layer at which the body ends
+NORMALIZE = "normalize"  # the layer that brings features to one scale
+LEAST_VARIANCE = 1e-5
 
 
 def build_model(
@@ -38,29 +41,40 @@ def build_model(
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    inputs = keras.Input(shape, dtype="uint8", name="pixels")
+    inputs = keras.Input(shape, dtype="uint8", name=PIXELS)
     if backbone and backbone.name != NONE:
         hidden = _backbone(inputs, backbone)
     else:
         hidden = keras.layers.Rescaling(1 / 255 if params.rescale else 1.0, name="rescale")(inputs)
         hidden = _convolution_blocks(hidden, params, seed)
         hidden = keras.layers.Flatten(name=FEATURES)(hidden)
+    if backbone and backbone.normalize:
+        hidden = _normalized(hidden)
     outputs = _head(hidden, params, num_classes, seed)
     return keras.Model(inputs, outputs, name="classifier")
 
 
-def body_of(model: "keras.Model") -> "keras.Model":
-    """The part of a network that makes features, (count, features), of pixels; the layers are shared."""
+def between(model: "keras.Model", first: str | None, last: str | None, called: str) -> "keras.Model":
+    """The part of a network from the output of a layer to that of another; the layers are shared.
+
+    Args:
+        first: None: from the pixels on.
+        last: None: up to the probabilities.
+    """
     import keras
 
-    return keras.Model(model.inputs[0], model.get_layer(FEATURES).output, name="body")
+    begins = model.get_layer(first).output if first else model.inputs[0]
+    ends = model.get_layer(last).output if last else model.outputs[0]
+    return keras.Model(begins, ends, name=called)
 
 
-def head_of(model: "keras.Model") -> "keras.Model":
-    """The part that makes probabilities of features; the layers are shared."""
+def _normalized(hidden: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Less the mean, by the deviation; both are weights that `transfer` measures and that no training moves."""
     import keras
 
-    return keras.Model(model.get_layer(FEATURES).output, model.outputs[0], name="head")
+    layer = keras.layers.BatchNormalization(center=False, scale=False, epsilon=LEAST_VARIANCE, name=NORMALIZE)
+    layer.trainable = False
+    return layer(hidden)
 
 
 def _head(hidden: "keras.KerasTensor", params: Model, num_classes: int, seed: int) -> "keras.KerasTensor":

@@ -24,7 +24,10 @@ COPY_AT_ONCE = 1024  # images; bounds memory while packing
 
 @dataclass(frozen=True)
 class Packed:
-    """A split, its images memory-mapped: pixels, uint8, or what `features` made of them, float32 (count, features)."""
+    """A split, its images memory-mapped: pixels, uint8, or what `features` made of them, float32.
+
+    Of features there may be several views of each image: (views x count, ...), the first view of all images first.
+    """
 
     images: NDArray[Any]
     labels: NDArray[np.int32]

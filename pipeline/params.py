@@ -178,6 +178,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _network_fits_image(self) -> Self:
+        if self.backbone.views and not any(self.augment.model_dump().values()):
+            raise ValueError(f"backbone.views is {self.backbone.views}, but augment changes nothing: say 0")
         if self.backbone.name == NONE:
             block_sizes(self.model, self.image.size)
             return self

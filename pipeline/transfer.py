@@ -1,13 +1,19 @@
-"""What is trained on what: the whole network on pixels, or only its head on the features of a frozen body."""
+"""What is trained on what: the whole network on pixels, or what follows its frozen part on the features of that."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline import augment, features, images, training
-from pipeline.model import body_of, build_model, head_of
+from pipeline.cut import frozen_until
+from pipeline.features import Views, features_of
+from pipeline.model import FEATURES, NORMALIZE, between, build_model
 from pipeline.optimizer import compile_model
-from pipeline.params import Params, Train
+from pipeline.packed import Packed
+from pipeline.params import Augment, Params, Train
 from pipeline.progress import say
 from pipeline.training import Data
 from pipeline.warm_start import begin
@@ -15,14 +21,23 @@ from pipeline.warm_start import begin
 if TYPE_CHECKING:
     import keras
 
+ROWS = 256  # of features at once
+BYTES = 4  # of a feature
+
 
 @dataclass(frozen=True)
 class Job:
-    """`whole` is the network from pixels on; `model`, compiled, is what trains on `data`, and shares its layers."""
+    """`whole` is the network from pixels on; `model`, compiled, is what trains on `data`, and shares its layers.
+
+    first: the layer whose outputs `data` are; None: they are pixels.
+    changes: of the images in `data`, made anew in each epoch.
+    """
 
     whole: "keras.Model"
     model: "keras.Model"
     data: Data
+    changes: Augment
+    first: str | None = None
 
 
 def build(params: Params, data: Data, num_classes: int) -> "keras.Model":
@@ -41,11 +56,12 @@ def job_of(whole: "keras.Model", params: Params, data: Data, weights: Path | Non
         UserError: the weights do not fit.
     """
     if weights is None:
-        return _compiled(Job(whole, whole, data), params.train)
+        return _compiled(Job(whole, whole, data, params.augment), params.train)
     begin(whole, params.backbone, weights, labels)
-    if params.backbone.trainable != "none" or augment.is_on(params.augment):
-        return _compiled(Job(whole, whole, data), params.train)
-    return _compiled(_head_job(whole, params, data), params.train)
+    job = _job_on_features(whole, params, data) or Job(whole, whole, data, params.augment)
+    if params.backbone.normalize:
+        _measure_scale(job, params.train.threads)
+    return _compiled(job, params.train)
 
 
 def warm_up(job: Job, params: Params) -> None:
@@ -60,15 +76,51 @@ def warm_up(job: Job, params: Params) -> None:
         "patience": 0,
     }
     train = params.train.model_copy(update=changes)
-    head = _compiled(_head_job(job.whole, params, job.data), train)
-    unchanged = params.augment.model_copy(update={name: type(value)() for name, value in params.augment})
-    training.fit(head.model, head.data, train, unchanged, None, lambda row, seconds: None)
+    data = Data(*(_features_of_body(job, split, train.threads, name) for split, name in _named(job.data)))
+    head = _compiled(Job(job.whole, between(job.whole, FEATURES, None, "head"), data, _none(params.augment)), train)
+    training.fit(head.model, data, train, head.changes, None, lambda row, seconds: None)
 
 
-def _head_job(whole: "keras.Model", params: Params, data: Data) -> Job:
-    body, threads = body_of(whole), params.train.threads
-    train = features.features_of(body, data.train, threads, "training")
-    return Job(whole, head_of(whole), Data(train, features.features_of(body, data.val, threads, "validation")))
+def _job_on_features(whole: "keras.Model", params: Params, data: Data) -> Job | None:
+    """What follows the frozen part, on features; None where the whole network must run in each epoch."""
+    changes, views = augment.is_on(params.augment), params.backbone.views
+    first = frozen_until(whole)
+    if first is None or (changes and not views):
+        return None
+    body, threads = between(whole, None, first, "body"), params.train.threads
+    size = BYTES * math.prod(body.output_shape[1:]) * (max(views, 1) * len(data.train) + len(data.val))
+    if size > features.MOST:
+        say(f"train: features would be {size / 1e9:.1f} GB, so the frozen layers run in each epoch")
+        return None
+    several = Views(data.train.images, views, params.augment, params.train.seed) if changes else None
+    made = Data(
+        features_of(body, data.train, threads, "training", several), features_of(body, data.val, threads, "validation")
+    )
+    return Job(whole, between(whole, first, None, "rest"), made, _none(params.augment), first)
+
+
+def _measure_scale(job: Job, threads: int) -> None:
+    """Gives the layer that normalises features their mean and variance over the training images."""
+    made = _features_of_body(job, job.data.train, threads, "training").images
+    mean = np.mean(made, axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(made), ROWS):
+        squares += ((made[start : start + ROWS] - mean) ** 2).sum(axis=0)
+    job.whole.get_layer(NORMALIZE).set_weights([mean.astype(np.float32), (squares / len(made)).astype(np.float32)])
+
+
+def _features_of_body(job: Job, split: Packed, threads: int, called: str) -> Packed:
+    if job.first == FEATURES:
+        return split
+    return features_of(between(job.whole, job.first, FEATURES, "body"), split, threads, called)
+
+
+def _named(data: Data) -> tuple[tuple[Packed, str], ...]:
+    return (data.train, "training"), (data.val, "validation")
+
+
+def _none(changes: Augment) -> Augment:
+    return changes.model_copy(update={name: type(value)() for name, value in changes})
 
 
 def _compiled(job: Job, params: Train) -> Job:

@@ -89,7 +89,7 @@ def run(task: Task, connection: Connection) -> Result:
 
     began = time.monotonic()
     transfer.warm_up(job, params)
-    fit(job.model, job.data, train, params.augment, None, watch)
+    fit(job.model, job.data, train, job.changes, None, watch)
     took = time.monotonic() - began
     return Result(kept_row(rows, train) | objectives.costs(task.objectives, job.whole), took)
 

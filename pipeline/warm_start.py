@@ -7,7 +7,7 @@ from pipeline import canonical, weights
 from pipeline.backbone_params import NONE, Backbone
 from pipeline.canonical import BROKEN
 from pipeline.errors import UserError
-from pipeline.model import application, body_of
+from pipeline.model import FEATURES, application, between
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ def begin(model: "keras.Model", params: Backbone, file: Path, labels: list[str])
     Raises:
         UserError: the file is broken, or of another network.
     """
-    body = body_of(model)
+    body = between(model, None, FEATURES, "body")
     if file.suffix == OURS:
         _from_ours(model, body, params, file, labels)
     else:
@@ -74,15 +74,22 @@ def _from_ours(model: "keras.Model", body: "keras.Model", params: Backbone, file
 
 def _set_trainable(body: "keras.Model", params: Backbone) -> None:
     weighted = [layer for layer in body.layers if layer.weights]
-    count = {"none": 0, "all": len(weighted)}.get(str(params.trainable), params.trainable)
+    there_are = sum(not _is_moving(layer) for layer in weighted)
+    count = {"none": 0, "all": there_are}.get(str(params.trainable), params.trainable)
     assert isinstance(count, int)
-    if count > len(weighted):
+    if count > there_are:
         raise UserError(
-            f"backbone.trainable is {count}, but there are {len(weighted)} layers with weights: give fewer, or all"
+            f"backbone.trainable is {count}, but {there_are} of the layers can train: give fewer, or all"
         )
-    for position, layer in enumerate(weighted):
-        settled = params.name != NONE and type(layer).__name__ in MOVING
-        layer.trainable = position >= len(weighted) - count and not settled
+    for layer in weighted:
+        layer.trainable = False
+    last = [position for position, layer in enumerate(weighted) if not _is_moving(layer)][-count:] if count else []
+    for layer in weighted[last[0] :] if last else []:
+        layer.trainable = params.name == NONE or not _is_moving(layer)
+
+
+def _is_moving(layer: Any) -> bool:
+    return type(layer).__name__ in MOVING
 
 
 def _shapes(layer: Any) -> list[tuple[int, ...]]:

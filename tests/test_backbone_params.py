@@ -11,6 +11,8 @@ from pipeline.params import Params
 Make = Callable[..., Params]
 VGG = ("image.size=[64,64]", "image.channels=3", "backbone.name=vgg16", "backbone.weights=imagenet")
 
+STILL = [f"augment.{name}=0" for name in ("rotation", "shift_height", "shift_width", "zoom")]
+
 
 @pytest.mark.parametrize(
     ("overrides", "said"),
@@ -24,6 +26,12 @@ VGG = ("image.size=[64,64]", "image.channels=3", "backbone.name=vgg16", "backbon
         (("backbone.weights=",), "backbone.weights is empty"),
         ((*VGG, "backbone.trainable=none", "backbone.head_epochs=2"), "backbone.trainable is none: say 0"),
         ((*VGG, "backbone.trainable=0"), "backbone.trainable"),
+        (("backbone.normalize=true",), "backbone.normalize is true, but without backbone.weights features have no"),
+        ((*VGG, "backbone.views=2"), "backbone.views is 2, but backbone.trainable is all"),
+        (
+            (*VGG, *STILL, "backbone.views=2", "backbone.trainable=3"),
+            "backbone.views is 2, but augment changes nothing",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_one_line(make_params: Make, overrides: tuple[str, ...], said: str) -> None:

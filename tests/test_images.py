@@ -104,3 +104,16 @@ def test_a_memory_mapped_array_gives_the_same_batches(tmp_path: Any) -> None:
     mapped = Packed(np.load(tmp_path / "images.npy", mmap_mode="r"), split().labels)
     batches = list(training_batches(mapped, BATCH, 0, range(1), PLAIN).as_numpy_iterator())
     assert equal(batches, drawn(range(1)))
+
+
+def test_each_epoch_takes_the_next_view_of_every_image() -> None:
+    views, plain = 3, split()
+    several = np.concatenate([np.full_like(plain.images, view) for view in range(views)])
+    several[:, 0, 0, 0] = np.tile(np.arange(COUNT), views)
+    both = Packed(several, plain.labels)
+    batches = list(training_batches(both, BATCH, 0, range(5), PLAIN).as_numpy_iterator())
+    for epoch in range(5):
+        part = batches[epoch * STEPS : (epoch + 1) * STEPS]
+        assert {int(images[0, 1, 1, 0]) for images, _ in part} == {epoch % views}
+        assert numbers(part) == numbers(drawn(range(epoch, epoch + 1)))
+        assert all((labels == images[:, 0, 0, 0] % 10).all() for images, labels in part)

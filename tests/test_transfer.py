@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import canonical, keras_setup
 from pipeline.checkpoint import Row
+from pipeline.model import between
 from pipeline.params import Params
 from pipeline.stages.train import train
 from tests.test_train import CLASSES, outputs
@@ -75,3 +76,62 @@ def test_the_head_comes_first_and_a_kill_changes_nothing(tmp_path: Path, start: 
     assert run(params, tmp_path / "b") == first
     without = make_params(*SETTINGS, *TUNED, f"backbone.weights={start}", "backbone.head_epochs=0")
     assert run(without, tmp_path / "c") != first
+
+
+TWO = ("model.filters=[4,6]", "model.dense=[]", "model.dense_dropout=0", "backbone.trainable=1", "train.epochs=3")
+CHANGED = ("augment.rotation=20", "augment.flip_horizontal=true")
+
+
+@pytest.fixture
+def two(tmp_path: Path, make_params: Make) -> Path:
+    """A model of two blocks to begin with."""
+    run(make_params(*SETTINGS, *PLAIN, *TWO[:3], "train.epochs=1"), tmp_path / "two")
+    return outputs(tmp_path / "two").model
+
+
+def test_fine_tuning_on_features_is_that_of_the_whole_network(
+    tmp_path: Path, two: Path, make_params: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = make_params(*SETTINGS, *PLAIN, *TWO, "model.dropout=0", f"backbone.weights={two}")
+    run(params, tmp_path / "a")
+    assert "computing 64 features of each of 60 training images" in capsys.readouterr().out
+    monkeypatch.setattr("pipeline.features.MOST", 1)
+    run(params, tmp_path / "b")
+    assert "the frozen layers run in each epoch" in capsys.readouterr().out
+    on_features, on_pixels = layers(outputs(tmp_path / "a").model), layers(outputs(tmp_path / "b").model)
+    before = layers(two)
+    changed = {name for name in before if not np.array_equal(before[name], on_features[name])}
+    assert changed == {"block_2_conv_1", "block_2_conv_1_norm", "probabilities"}
+    for name in before:
+        assert np.allclose(on_features[name], on_pixels[name], atol=1e-4), name
+
+
+@pytest.mark.parametrize("more", [(), ("backbone.head_epochs=1", "backbone.normalize=true")])
+def test_views_are_run_through_the_frozen_layers_once(
+    tmp_path: Path, two: Path, make_params: Make, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
+) -> None:
+    settings = (*SETTINGS, *PLAIN, *TWO, *CHANGED, *more, f"backbone.weights={two}")
+    first = run(make_params(*settings, "backbone.views=2"), tmp_path / "a")
+    assert "features of each of 120 training images" in capsys.readouterr().out
+    assert run(make_params(*settings, "backbone.views=2"), tmp_path / "b") == first
+    assert "computing" not in capsys.readouterr().out
+    with pytest.raises(Killed):
+        run(make_params(*settings, "backbone.views=2"), tmp_path / "c", killed_in=2)
+    shutil.rmtree(tmp_path / ".reprolens" / "features")
+    assert run(make_params(*settings, "backbone.views=2"), tmp_path / "c") == first
+    assert run(make_params(*settings, "backbone.views=3"), tmp_path / "d") != first
+    assert run(make_params(*settings), tmp_path / "e") != first
+
+
+@pytest.mark.parametrize("trainable", ["none", "1", "all"])
+def test_normalised_features_have_one_scale(tmp_path: Path, make_params: Make, trainable: str) -> None:
+    network = (*SETTINGS, *PLAIN, *TWO[:3], "model.batch_norm=false", "train.epochs=1")
+    run(make_params(*network), tmp_path / "start")
+    begun = (f"backbone.weights={outputs(tmp_path / 'start').model}", f"backbone.trainable={trainable}")
+    run(make_params(*network, *begun, "backbone.normalize=true", "train.learning_rate=1e-9"), tmp_path / "a")
+    model, _ = canonical.load(outputs(tmp_path / "a").model)
+    made = between(model, None, "normalize", "normalised").predict(LEARNABLE.train.images, verbose=0)
+    alive = made.std(axis=0) > 0
+    assert alive.sum() > 10
+    assert np.allclose(made.mean(axis=0), 0, atol=1e-3)
+    assert np.allclose(made.std(axis=0)[alive], 1, atol=0.3)  # less where a feature hardly varies

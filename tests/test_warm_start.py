@@ -84,7 +84,11 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, make_params: Make) -> Non
     for params, given, said in (
         (make_params(*SMALL, f"backbone.weights={file}"), file, "takes pictures of 8x8x3, this training has 8x8x1"),
         (ours(make_params, file, "model.filters=[6]"), file, "has no layer block_1_conv_1 of this shape"),
-        (ours(make_params, file, "backbone.trainable=7"), file, "backbone.trainable is 7, but there are 2 layers"),
+        (
+            ours(make_params, file, "backbone.trainable=7"),
+            file,
+            "backbone.trainable is 7, but 1 of the layers can train",
+        ),
         (ours(make_params, broken), broken, "is broken or no model of this project"),
     ):
         with pytest.raises(UserError) as caught:

@@ -41,7 +41,7 @@ def train(params: Params, data: Data, classes: list[str], saved: Path, watch: Wa
     job = transfer.job_of(model, params, data, start_weights.find(params.backbone), classes)
     if not saved.exists():
         transfer.warm_up(job, params)
-    history = fit(job.model, job.data, params.train, params.augment, saved, watch)
+    history = fit(job.model, job.data, params.train, job.changes, saved, watch)
     weights = model.get_weights()
     final = transfer.build(params, data, len(classes))  # no optimizer, no used-up seeds, nothing frozen
     final.set_weights(weights)
