@@ -1,11 +1,13 @@
 """How far each export is from its source, on real images: `python -m benchmarks.exports FOLDER [--images 1000]`.
 
 FOLDER holds `cifar10-jpeg.tar.xz`, CIFAR-10 as JPEG files in `train/<class>/`, and perhaps `weights` with the published
-weights of VGG16 and MobileNetV2 0.35. A small network of our own is trained on 5,000 of the images, and heads on the
-frozen published ones; all formats are compared on images that none of them was trained on. No test image is read.
+weights of VGG16 and MobileNetV2 0.35. A small network of our own is trained on 5,000 of the images, and linear layers
+on the normalised features of the published ones; all formats are compared on images that none of them was trained on.
+No test image is read.
 """
 
 import argparse
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +19,22 @@ from numpy.typing import NDArray
 
 from benchmarks.common import keep
 from pipeline import keras_setup
-from pipeline.backbones import BACKBONES, prepared
+from pipeline.backbones import BACKBONES
+from pipeline.packed import Packed
+from pipeline.training import Data
 
 if TYPE_CHECKING:
     import keras
 
-SIDE, TRAINED_ON, BATCH = 32, 5_000, 64
+SIDE, TRAINED_ON = 32, 5_000
 WEIGHTS = {
     "vgg16": "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
     "mobilenet_v2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5",
 }
-EPOCHS = 8
-FEATURES = "features"  # the layer before a head
+UNCHANGED = [f"augment.{name}=0" for name in ("rotation", "shift_height", "shift_width", "zoom")]
+COMMON = (f"image.size=[{SIDE},{SIDE}]", "image.channels=3", "train.epochs=8", "train.patience=0", *UNCHANGED)
+OWN = ("model.filters=[32,64]", "model.dense=[128]", "model.batch_norm=true", "model.dropout=0.2")
+FROZEN = ("backbone.trainable=none", "backbone.normalize=true", "model.dense=[]", "train.learning_rate=0.0003")
 
 
 def read(archive: Path, count: int) -> tuple[NDArray[np.uint8], list[str]]:
@@ -48,49 +54,27 @@ def read(archive: Path, count: int) -> tuple[NDArray[np.uint8], list[str]]:
     return np.stack([image for image, _ in dealt]), [name for _, name in dealt]
 
 
-def own(num_classes: int) -> "keras.Model":
-    """Our own blocks, with normalisation and dropout."""
-    from pipeline.model import build_model
-    from tests.tracked_runs import params_of
-
-    changes = ("model.filters=[32,64]", "model.dense=[128]", "model.batch_norm=true", "model.dropout=0.2")
-    return build_model(params_of(*changes).model, (SIDE, SIDE, 3), num_classes, seed=0)
-
-
-def transfer(name: str, weights: Path, num_classes: int) -> "keras.Model":
-    """A published network, frozen, under a new head."""
-    import keras
-
-    row = BACKBONES[name]
-    pixels = keras.Input((SIDE, SIDE, 3), dtype="uint8", name="pixels")
-    width = {"alpha": 0.35} if len(row.widths) > 1 else {}
-    build = getattr(keras.applications, row.factory)
-    network = build(include_top=False, weights=None, input_tensor=prepared(row, pixels), **width)
-    network.load_weights(weights)
-    for layer in network.layers:
-        layer.trainable = False
-    flat = keras.layers.Flatten(name=FEATURES)(network.output)
-    return keras.Model(pixels, keras.layers.Dense(num_classes, activation="softmax")(flat))
-
-
-def networks(weights: Path, num_classes: int) -> Iterator[tuple[str, "keras.Model"]]:
-    yield "own", own(num_classes)
+def trainings(weights: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Names and params of the networks that there are weights for."""
+    yield "own", OWN
     for name, file in WEIGHTS.items():
         if (weights / file).exists():
-            yield name, transfer(name, weights / file, num_classes)
+            width = () if len(BACKBONES[name].widths) == 1 else ("backbone.width=0.35",)
+            pretrained = f"backbone.weights={(weights / file).resolve()}"
+            yield name, (*FROZEN, f"backbone.name={name}", pretrained, *width)
 
 
-def train(network: "keras.Model", images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-    """All of our own network; of a frozen one the head, on features that are computed once."""
-    import keras
+def trained(changes: tuple[str, ...], data: "Data", classes: list[str]) -> "keras.Model":
+    """A network, trained as the stage `train` does."""
+    from pipeline import start_weights, transfer
+    from pipeline.training import fit
+    from tests.tracked_runs import params_of
 
-    given, trained, rate = images[:TRAINED_ON], network, 1e-3
-    if not network.layers[1].trainable:
-        features = network.get_layer(FEATURES).output
-        given = keras.Model(network.inputs[0], features).predict(given, batch_size=BATCH, verbose=0)
-        trained, rate = keras.Model(features, network.outputs[0]), 1e-4
-    trained.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    trained.fit(given, labels[:TRAINED_ON], batch_size=BATCH, epochs=EPOCHS, verbose=0)
+    params = params_of(*COMMON, *changes)
+    whole = transfer.build(params, data, len(classes))
+    job = transfer.job_of(whole, params, data, start_weights.find(params.backbone), classes)
+    fit(job.model, job.data, params.train, job.changes, None, lambda row, seconds: None)
+    return whole
 
 
 def measure(network: "keras.Model", classes: list[str], images: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
@@ -119,9 +103,13 @@ def main() -> None:
     classes = sorted(set(names))
     labels, unseen = np.array([classes.index(name) for name in names]), images[TRAINED_ON:]
     keras_setup.deterministic(0, 2)
+    sides = (images[:TRAINED_ON], labels[:TRAINED_ON]), (unseen, labels[TRAINED_ON:])
+    data = Data(*(Packed(pictures, numbers.astype(np.int32)) for pictures, numbers in sides))
     results: dict[str, Any] = {}
-    for name, network in networks(given.data / "weights", len(classes)):
-        train(network, images, labels)
+    for name, changes in trainings(given.data / "weights"):
+        with TemporaryDirectory(prefix="reprolens-exports-") as folder:
+            os.environ["DVC_ROOT"] = folder  # where features are kept
+            network = trained(changes, data, classes)
         right = network.predict(unseen, verbose=0).argmax(axis=1) == labels[TRAINED_ON:]
         print(f"{name}, right on {right.mean():.1%} of {len(unseen):,} images it was not trained on:", flush=True)
         results[name] = {"accuracy": float(right.mean()), "formats": measure(network, classes, unseen)}
