@@ -15,7 +15,7 @@ from benchmarks.common import clone, keep, run_in, spread
 def _portable(override: str) -> str:
     """A path by its last part: where data lies on one machine says nothing on another."""
     key, _, value = override.partition("=")
-    return f"{key}={Path(value).name}" if key in ("dataset.path", "dataset.mirror") else override
+    return f"{key}={Path(value).name}" if key in ("dataset.path", "dataset.mirror", "backbone.weights") else override
 
 
 def main() -> None:
