@@ -27,7 +27,7 @@ LEFT_OUT = {
     *("evaluate.bootstrap", "evaluate.seed"),
     *("backbone.sha256", "backbone.mirror"),
 }
-BACKBONE_SHAPES = ("backbone.name", "backbone.width", "backbone.until", "backbone.pooling")
+BACKBONE_SHAPES = ("backbone.name", "backbone.width", "backbone.until", "backbone.pooling", "backbone.normalize")
 # The word of each key, the most telling first. A key that is missing here comes last, under its own name.
 WORDS = {
     "dataset.name": "data",
@@ -79,7 +79,8 @@ class Change:
 
     def words(self) -> str:
         """As in `dropout 0.3`."""
-        return f"{word_of(self.key)} {compact(self.key, self.now)}".strip()
+        told = _called(str(self.now)) if self.key == "backbone.weights" else compact(self.key, self.now)
+        return f"{word_of(self.key)} {told}".strip()
 
     def full(self) -> str:
         """As in `model.dropout 0 -> 0.3`."""
@@ -170,6 +171,14 @@ def network(params: Flat) -> str:
 def short_digest(parts: Mapping[str, str], length: int = SHORT) -> str:
     """The first hex digits of a digest over names and their values; the order of the names does not matter."""
     return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:length]
+
+
+def _called(weights: str) -> str:
+    """A file by its name, a long one by its beginning and a digest of all of it."""
+    if weights.startswith("models:/"):
+        return weights
+    name = Path(weights).name
+    return name if len(name) <= ROOM else f"{name[: ROOM // 2]}~{short_digest({'file': name}, MARK)}"
 
 
 def _changes(params: Flat, preset: Flat) -> tuple[Change, ...]:

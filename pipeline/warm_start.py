@@ -78,9 +78,7 @@ def _set_trainable(body: "keras.Model", params: Backbone) -> None:
     count = {"none": 0, "all": there_are}.get(str(params.trainable), params.trainable)
     assert isinstance(count, int)
     if count > there_are:
-        raise UserError(
-            f"backbone.trainable is {count}, but {there_are} of the layers can train: give fewer, or all"
-        )
+        raise UserError(f"backbone.trainable is {count}, but {there_are} of the layers can train: give fewer, or all")
     for layer in weighted:
         layer.trainable = False
     last = [position for position, layer in enumerate(weighted) if not _is_moving(layer)][-count:] if count else []

@@ -61,3 +61,16 @@ def test_a_run_is_named_by_its_backbone(make_params: Make) -> None:
     other = params_file.flatten(make_params(*VGG, "model.filters=[4]").model_dump(mode="json"))
     deeper = params_file.flatten(make_params(*VGG, "backbone.until=[block3_pool]").model_dump(mode="json"))
     assert len({naming.network(each) for each in (flat, other, deeper)}) == 3
+
+
+def test_weights_are_called_by_their_file_or_address(make_params: Make) -> None:
+    presets = {"digits": params_file.flatten(make_params().model_dump(mode="json"))}
+
+    def called(weights: str) -> str:
+        return naming.recipe(presets["digits"] | {"backbone.weights": weights}, presets).name()
+
+    assert called("/home/of/someone/start.keras") == "weights start.keras (digits)"
+    assert called("models:/cifar10/3") == "weights models:/cifar10/3 (digits)"
+    long = [f"/weights/vgg16_weights_tf_dim_ordering_{end}.h5" for end in ("notop", "top")]
+    first, second = map(called, long)
+    assert first != second and len(first) < 50 and first.startswith("weights vgg16_weights_~")
