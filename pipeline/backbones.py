@@ -39,6 +39,15 @@ BACKBONES = {
         ),
         ("6d6bbae143d832006294945121d1f1fc", "64373286793e3c8b2b4e3219cbf3544b"),
     ),
+    "resnet50": Backbone(
+        "ResNet50",
+        "mean",
+        (
+            "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "resnet/resnet50_weights_tf_dim_ordering_tf_kernels.h5",
+        ),
+        ("4d473c1dd8becc155b73f8504c6f6626", "2cb95161c43110f7111970584f804107"),
+    ),
     "mobilenet_v2": Backbone(
         "MobileNetV2",
         "signed",

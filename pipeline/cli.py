@@ -132,8 +132,8 @@ def predict(
 
     Folders are searched at any depth. Unreadable files are named and skipped.
 
-    imagenet:vgg16 and imagenet:mobilenet_v2 are published networks that name a thousand kinds of things. Their weights
-    come from the official host, or from the folder or address in REPROLENS_WEIGHTS_MIRROR.
+    imagenet:vgg16, imagenet:resnet50 and imagenet:mobilenet_v2 are published networks that name a thousand kinds of
+    things. Their weights come from the official host, or from the folder or address in REPROLENS_WEIGHTS_MIRROR.
 
     Exit code: 0 if every file was read, 3 if some were unreadable, 1 for any other mistake.
 

@@ -17,7 +17,7 @@ STILL = [f"augment.{name}=0" for name in ("rotation", "shift_height", "shift_wid
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (("backbone.name=resnet",), "backbone.name is 'resnet': there are vgg16, mobilenet_v2, and none"),
+        (("backbone.name=resnet",), "backbone.name is 'resnet': there are vgg16, resnet50, mobilenet_v2, and none"),
         ((*VGG, "image.size=[31,64]"), "image.size is [31, 64], but vgg16 needs 32 pixels a side at least"),
         ((*VGG, "image.channels=1"), "image.channels is 1, but vgg16 takes colour"),
         ((*VGG, "backbone.width=0.5"), "backbone.width is 0.5, but vgg16 comes in 1.0"),

@@ -164,7 +164,7 @@ def test_the_help_names_the_networks_and_the_setting_of_a_mirror() -> None:
 def test_a_network_that_there_is_not_is_said_with_those_that_there_are(name: str) -> None:
     with pytest.raises(UserError) as caught:
         classifier.find(f"imagenet:{name}")
-    known = "imagenet:mobilenet_v2, imagenet:vgg16"
+    known = "imagenet:mobilenet_v2, imagenet:resnet50, imagenet:vgg16"
     assert str(caught.value) == f"--model imagenet:{name}: no such network; there are {known}"
 
 
