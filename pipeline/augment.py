@@ -31,12 +31,16 @@ def is_on(params: Augment) -> bool:
     return any(params.model_dump().values())
 
 
-def augment(images: "tf.Tensor", seed: "tf.Tensor", params: Augment) -> "tf.Tensor":
+def augment(
+    images: "tf.Tensor", seed: "tf.Tensor", params: Augment, mirrored: "tf.Tensor | None" = None
+) -> "tf.Tensor":
     """Changes each image of a batch on its own.
 
     Args:
         images: uint8 (count, height, width, channels).
         seed: int64 (2,); the same seed gives the same changes.
+        mirrored: bool (count,); the images to flip horizontally if they are to be flipped. None: half of them, at
+            random.
 
     Returns:
         uint8 of the same shape.
@@ -45,6 +49,8 @@ def augment(images: "tf.Tensor", seed: "tf.Tensor", params: Augment) -> "tf.Tens
 
     draws = tf.random.stateless_uniform((tf.shape(images)[0], len(COLUMNS)), seed)
     draw = dict(zip(COLUMNS, tf.unstack(draws, axis=1), strict=True))
+    if mirrored is not None:
+        draw["flip_horizontal"] = tf.where(mirrored, 0.0, 1.0)
     pixels = tf.cast(images, tf.float32)
     pixels = _flip(pixels, draw, params)
     if params.rotation or params.shift_height or params.shift_width or params.zoom:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 GATHERED = 8  # batches copied by one call into Python, which costs as much as copying a batch
+ALTERNATE, FLIPS = "alternate", -1  # the second is no number of a batch: a seed that no batch has
 READY_BATCHES = 4  # prepared ahead of the network
 
 
@@ -43,15 +44,23 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
             order += count * (epoch % views)
         rows = tf.data.Dataset.from_tensor_slices(order).batch(GATHERED * batch_size)
         batches = rows.map(_as_it_stands(lambda wanted: _gather(split, wanted))).rebatch(batch_size)
-        return batches.enumerate(start=epoch * steps) if changes else batches
+        if not changes:
+            return batches
+        every = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return tf.data.Dataset.zip(batches, every).enumerate(start=epoch * steps)
 
+    @_as_it_stands
+    def changed(number: tf.Tensor, batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        (pixels, labels), rows = batch
+        mirrored = None
+        if params.flip_horizontal == ALTERNATE:
+            mirrored = tf.math.logical_xor(tf.gather(first, rows), (number // steps) % 2 == 1)
+        return augment(pixels, (np.int64(seed), number), params, mirrored), labels
+
+    first = tf.random.stateless_uniform((count,), (seed, FLIPS)) < 0.5  # the images that the first epoch flips
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
     if changes:
-        batches = batches.map(
-            _as_it_stands(lambda number, batch: (augment(batch[0], (np.int64(seed), number), params), batch[1])),
-            num_parallel_calls=READY_BATCHES,
-            deterministic=True,
-        )
+        batches = batches.map(changed, num_parallel_calls=READY_BATCHES, deterministic=True)
     return batches.prefetch(READY_BATCHES).with_options(_untuned())
 
 

@@ -48,6 +48,7 @@ WORDS = {
     "image.channels": "channels",
     "train.weight_decay": "decay",
     "train.momentum": "momentum",
+    "train.average": "average",
     "train.label_smoothing": "smoothing",
     "train.class_weights": "class weights",
     "model.kernel": "kernel",

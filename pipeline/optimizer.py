@@ -33,17 +33,25 @@ def compile_model(model: "keras.Model", params: Train, steps_per_epoch: int, num
 
 
 def build_optimizer(params: Train, steps_per_epoch: int) -> "keras.optimizers.Optimizer":
-    """The optimizer with its schedule; Adam and AdamW keep Keras's moments (0.9, 0.999)."""
+    """The optimizer with its schedule; Adam and AdamW keep Keras's moments (0.9, 0.999).
+
+    Weight decay is decoupled (I. Loshchilov and F. Hutter, 2017): each step takes rate x decay of a weight away.
+    """
     import keras
 
-    rate = _learning_rate(params, steps_per_epoch * params.epochs)
-    if params.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=params.momentum, nesterov=params.momentum > 0)
-    if params.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    adamw = keras.optimizers.AdamW(rate, weight_decay=params.weight_decay)
-    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return adamw
+    common: dict[str, Any] = {"learning_rate": _learning_rate(params, steps_per_epoch * params.epochs)}
+    if params.average:
+        common |= {"use_ema": True, "ema_momentum": params.average}
+    if params.optimizer in ("sgdw", "adamw"):
+        common |= {"weight_decay": params.weight_decay}
+    made: keras.optimizers.Optimizer
+    if params.optimizer in ("sgd", "sgdw"):
+        made = keras.optimizers.SGD(**common, momentum=params.momentum, nesterov=params.momentum > 0)
+    else:
+        made = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[params.optimizer](**common)
+    if "weight_decay" in common:
+        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made
 
 
 def _learning_rate(params: Train, total_steps: int) -> Any:

@@ -122,9 +122,12 @@ class Model(Section):
 
 
 class Augment(Section):
-    """Random changes of training images; 0 or false is off. Shifts, zoom and cutout are shares of the side."""
+    """Random changes of training images; 0 or false is off. Shifts, zoom and cutout are shares of the side.
 
-    flip_horizontal: bool
+    flip_horizontal: at random, or `alternate`: at random in the first epoch, in each later one the other way round.
+    """
+
+    flip_horizontal: Literal["alternate"] | bool
     flip_vertical: bool
     rotation: Annotated[float, Field(ge=0, le=180)]  # degrees, either way
     shift_height: Rate
@@ -141,11 +144,12 @@ class Train(Section):
     seed: Seed
     epochs: Count
     batch_size: Count
-    optimizer: Literal["sgd", "adam", "adamw"]
+    optimizer: Literal["sgd", "sgdw", "adam", "adamw"]
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     schedule: Literal["constant", "cosine", "one-cycle"]
-    momentum: Rate  # sgd only
-    weight_decay: Rate  # adamw only, decoupled
+    momentum: Rate  # sgd and sgdw only
+    weight_decay: Rate  # sgdw and adamw only, decoupled
+    average: Rate  # of the weights over the steps, exponential: what is kept and judged; 0: the weights themselves
     label_smoothing: Rate
     class_weights: Literal["none", "balanced"]
     monitor: Literal["val_loss", "val_accuracy"]  # decides which epoch's weights are kept

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,8 @@ def _fit_from(done: int, model: "keras.Model", data: Data, params: Train, augmen
         callbacks: list[Any] = [
             keras.callbacks.LambdaCallback(on_epoch_begin=keeper.on_epoch_begin, on_epoch_end=keeper.on_epoch_end)
         ]
+        if params.average:
+            callbacks.append(keras.callbacks.SwapEMAWeights())  # while validation runs
         if advance:
             callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance()))
         model.fit(
@@ -95,15 +97,29 @@ class _Keeper:
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         row = {"epoch": epoch + 1, **{name: float(logs[name]) for name in sorted(logs)}}
         self.progress.history.append(row)
-        if self.params.patience and improved(VALIDATION[self.params.monitor], self.progress.history):
-            self.progress.best_weights = self.model.get_weights()
         seconds = time.monotonic() - self.began
         say(epoch_line(row, self.params.epochs, seconds))
-        self.watch(row, seconds)
+        with self._kept_weights():
+            if self.params.patience and improved(VALIDATION[self.params.monitor], self.progress.history):
+                self.progress.best_weights = self.model.get_weights()
+            self.watch(row, seconds)
         over = _is_over(self.progress, self.params)
         self.model.stop_training = over
         if not over and epoch + 1 < self.params.epochs:
             self._save_if_due()
+
+    @contextmanager
+    def _kept_weights(self) -> Iterator[None]:
+        """Gives the model the weights that would be kept if training ended here."""
+        if not self.params.average:
+            yield
+            return
+        variables = self.model.trainable_variables
+        own = [np.asarray(variable.value) for variable in variables]
+        self.model.optimizer.finalize_variable_values(variables)
+        yield
+        for variable, value in zip(variables, own, strict=True):
+            variable.assign(value)
 
     def _save_if_due(self) -> None:
         now = time.monotonic()

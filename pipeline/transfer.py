@@ -120,7 +120,7 @@ def _named(data: Data) -> tuple[tuple[Packed, str], ...]:
 
 
 def _none(changes: Augment) -> Augment:
-    return changes.model_copy(update={name: type(value)() for name, value in changes})
+    return changes.model_copy(update={name: False if name.startswith("flip") else 0.0 for name, _ in changes})
 
 
 def _compiled(job: Job, params: Train) -> Job:

@@ -117,3 +117,19 @@ def test_each_epoch_takes_the_next_view_of_every_image() -> None:
         assert {int(images[0, 1, 1, 0]) for images, _ in part} == {epoch % views}
         assert numbers(part) == numbers(drawn(range(epoch, epoch + 1)))
         assert all((labels == images[:, 0, 0, 0] % 10).all() for images, labels in part)
+
+
+def test_alternate_flips_turn_each_image_in_every_other_epoch() -> None:
+    alternate = Augment(**(OFF | {"flip_horizontal": "alternate"}))
+    plain = split()
+    turned: dict[int, list[bool]] = {number: [] for number in range(COUNT)}
+    for images, labels in drawn(range(4), params=alternate):
+        for image, label in zip(images, labels, strict=True):
+            found = [n for n in range(COUNT) if np.array_equal(image, plain.images[n])]
+            mirrored = [n for n in range(COUNT) if np.array_equal(image, plain.images[n][:, ::-1])]
+            (number,) = found + mirrored
+            assert plain.labels[number] == label
+            turned[number].append(bool(mirrored))
+    assert {tuple(row) for row in turned.values()} == {(True, False, True, False), (False, True, False, True)}
+    assert equal(drawn(range(2, 4), params=alternate), drawn(range(4), params=alternate)[2 * STEPS :])
+    assert not equal(drawn(range(1), params=alternate), drawn(range(1), seed=1, params=alternate))

@@ -49,9 +49,10 @@ def test_plain_sgd_takes_plain_steps(make_params: Make) -> None:
     assert float(weight.value[0]) == pytest.approx(1 - 0.1 * 2)
 
 
-def test_weight_decay_shrinks_kernels_and_leaves_biases_alone(make_params: Make) -> None:
+@pytest.mark.parametrize("name", ["sgdw", "adamw"])
+def test_weight_decay_shrinks_kernels_and_leaves_biases_alone(make_params: Make, name: str) -> None:
     params = make_params(
-        "train.schedule=constant", "train.optimizer=adamw", "train.weight_decay=0.5", "model.filters=[4]"
+        "train.schedule=constant", f"train.optimizer={name}", "train.weight_decay=0.5", "model.filters=[4]"
     )
     model = build_model(params.model, (8, 8, 1), 3, seed=0)
     for variable in model.trainable_variables:

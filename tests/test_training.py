@@ -40,6 +40,7 @@ RICH = (
     "augment.brightness=0.1",
     "train.label_smoothing=0.1",
     "train.class_weights=balanced",
+    "train.average=0.8",
 )
 COLUMNS = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
 
@@ -203,3 +204,21 @@ def test_epochs_are_plain_lines_without_a_terminal(
     train(make_params(*SETTINGS, "train.epochs=2"), tmp_path / "saved.npz")
     lines = capsys.readouterr().out.splitlines()
     assert [line[:11] for line in lines] == ["epoch   1/2", "epoch   2/2"]
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_averaged_weights_are_kept_and_judged(tmp_path: Path, make_params: Make, patience: int) -> None:
+    settings = (*SETTINGS, f"train.patience={patience}", "train.epochs=6")
+    model, history, _ = train(make_params(*settings, "train.average=0.9"), tmp_path / "a.npz")
+    loss, accuracy = model.evaluate(LEARNABLE.val.images, LEARNABLE.val.labels, batch_size=16, verbose=0)
+    best = min(history, key=lambda row: row["val_loss"]) if patience else history[-1]
+    assert (best["val_loss"], best["val_accuracy"]) == pytest.approx((loss, accuracy), abs=1e-6)
+    plain, _, _ = train(make_params(*settings), tmp_path / "b.npz")
+    assert not np.allclose(model.get_weights()[0], plain.get_weights()[0], atol=1e-6)
+
+
+def test_an_average_over_no_past_is_the_weights_themselves(tmp_path: Path, make_params: Make) -> None:
+    averaged, _, _ = train(make_params(*SETTINGS, "train.average=1e-9"), tmp_path / "a.npz")
+    plain, _, _ = train(make_params(*SETTINGS), tmp_path / "b.npz")
+    for ours, theirs in zip(averaged.get_weights(), plain.get_weights(), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-5)
