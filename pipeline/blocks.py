@@ -3,6 +3,8 @@
 from typing import Any, Literal, Protocol
 
 PadMode = Literal["same", "valid"]
+Place = Literal["last", "first"]
+"""The convolution of a block that pooling comes after."""
 
 
 class Blocks(Protocol):
@@ -16,6 +18,10 @@ class Blocks(Protocol):
     def padding(self) -> PadMode | tuple[PadMode | tuple[PadMode, ...], ...]: ...
     @property
     def pool(self) -> int | tuple[int, ...]: ...
+    @property
+    def pool_after(self) -> Place: ...
+    @property
+    def whiten(self) -> int: ...
 
 
 def per_block(value: Any, count: int) -> tuple[Any, ...]:
@@ -38,11 +44,13 @@ def convolutions(model: Blocks) -> list[list[tuple[int, PadMode]]]:
 def block_sizes(model: Blocks, size: tuple[int, int]) -> list[tuple[int, int]]:
     """Height and width after each block; raises where a block would leave nothing."""
     count, sizes, side = len(model.filters), [], min(size)
-    height, width = size
+    height, width = (length - max(model.whiten - 1, 0) for length in size)
     kernels, pools = per_block(model.kernel, count), per_block(model.pool, count)
     for block, (layers, kernel, pool) in enumerate(zip(convolutions(model), kernels, pools, strict=True), start=1):
-        shrink = sum(kernel - 1 for _, padding in layers if padding == "valid")
-        height, width = (height - shrink) // pool, (width - shrink) // pool
+        shrinks = [kernel - 1 if padding == "valid" else 0 for _, padding in layers]
+        before = 1 if model.pool_after == "first" else len(shrinks)
+        first, rest = sum(shrinks[:before]), sum(shrinks[before:])
+        height, width = (height - first) // pool - rest, (width - first) // pool - rest
         if min(height, width) < 1:
             raise ValueError(
                 f"image.size {list(size)} is smaller than the network needs: nothing is left of {side} pixels after "

@@ -16,9 +16,9 @@ from pipeline.comparison_page import Span
 from pipeline.comparison_text import DASH
 from pipeline.facts import duration
 from pipeline.mcnemar import Verdict
-from pipeline.naming import SHORT
 from pipeline.page_parts import visible
 from pipeline.published import Published
+from pipeline.wording import SHORT
 
 TITLES = (
     *("data", "network", "parameters", "training images", "epochs", "training time"),

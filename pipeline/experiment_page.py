@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.naming import WORDS
+from pipeline.wording import WORDS
 
 VIEW = "reprolens"  # the key of the saved view; one per experiment, written anew as runs are added
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"

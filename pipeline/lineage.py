@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline.naming import SHORT
+from pipeline.wording import SHORT
 
 # Row of the text -> tags that are hashes of data, by what they are of.
 DATA = {"reprolens.data": "raw images"}

@@ -10,7 +10,7 @@ from pipeline.backbone_params import NONE, Backbone
 from pipeline.backbones import BACKBONES, prepared
 from pipeline.blocks import convolutions, per_block
 from pipeline.errors import UserError
-from pipeline.params import Model
+from pipeline.model_params import Model
 
 if TYPE_CHECKING:
     import keras
@@ -21,6 +21,7 @@ PIXELS = "pixels"  # the layer at which the body begins
 FEATURES = "flatten"  # the layer at which the body ends
 NORMALIZE = "normalize"  # the layer that brings features to one scale
 LEAST_VARIANCE = 1e-5
+WHITEN = "whiten"  # the layer that makes patches uncorrelated
 
 
 def build_model(
@@ -46,8 +47,10 @@ def build_model(
         hidden = _backbone(inputs, backbone)
     else:
         hidden = keras.layers.Rescaling(1 / 255 if params.rescale else 1.0, name="rescale")(inputs)
+        if params.whiten:
+            hidden = _whitened(hidden, params)
         hidden = _convolution_blocks(hidden, params, seed)
-        hidden = keras.layers.Flatten(name=FEATURES)(hidden)
+        hidden = keras.layers.Flatten(name=FEATURES)(_pooled(hidden, params.pooling, "last"))
     if backbone and backbone.normalize:
         hidden = _normalized(hidden)
     outputs = _head(hidden, params, num_classes, seed)
@@ -82,7 +85,7 @@ def _head(hidden: "keras.KerasTensor", params: Model, num_classes: int, seed: in
 
     rates = per_block(params.dense_dropout, len(params.dense))
     for number, (units, rate) in enumerate(zip(params.dense, rates, strict=True), start=1):
-        hidden = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(hidden)
+        hidden = keras.layers.Dense(units, activation=params.activation, name=f"dense_{number}")(hidden)
         hidden = _dropout(hidden, rate, f"dense_{number}_dropout", seed + 1000 + number)
     return keras.layers.Dense(num_classes, activation="softmax", name="probabilities")(hidden)
 
@@ -101,8 +104,10 @@ def _backbone(pixels: "keras.KerasTensor", params: Backbone) -> "keras.KerasTens
                 f"{', '.join(list(known)[-6:])}"
             )
     pooled = [_pooled(known[name].output, params.pooling, name) for name in names]
-    hidden = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate(name="side_by_side")(pooled)
-    return keras.layers.Flatten(name=FEATURES)(hidden)
+    if len(pooled) > 1:
+        pooled = [keras.layers.Flatten(name=f"{name}_flat")(each) for name, each in zip(names, pooled, strict=True)]
+        pooled = [keras.layers.Concatenate(name="side_by_side")(pooled)]
+    return keras.layers.Flatten(name=FEATURES)(pooled[0])
 
 
 def application(params: Backbone, prepared_pixels: "keras.KerasTensor") -> "keras.Model":
@@ -123,34 +128,61 @@ def _pooled(hidden: "keras.KerasTensor", pooling: str, name: str) -> "keras.Kera
         return keras.layers.GlobalAveragePooling2D(name=f"{name}_average")(hidden)
     if pooling == "max":
         return keras.layers.GlobalMaxPooling2D(name=f"{name}_max")(hidden)
-    return keras.layers.Flatten(name=f"{name}_flat")(hidden)
+    return hidden
 
 
 def _convolution_blocks(hidden: "keras.KerasTensor", params: Model, seed: int) -> "keras.KerasTensor":
-    import keras
 
     count = len(params.filters)
     kernels, pools, rates = (per_block(value, count) for value in (params.kernel, params.pool, params.dropout))
     for block, layers in enumerate(convolutions(params)):
+        pool_after = 1 if params.pool_after == "first" else len(layers)
         for number, (filters, padding) in enumerate(layers, start=1):
             name = f"block_{block + 1}_conv_{number}"
-            hidden = _convolution(hidden, filters, int(kernels[block]), padding, params.batch_norm, name)
-        if pools[block] > 1:
-            hidden = keras.layers.MaxPooling2D(int(pools[block]), name=f"block_{block + 1}_pool")(hidden)
+            hidden = _convolution(hidden, filters, int(kernels[block]), padding, params, name)
+            hidden = _pool(hidden, int(pools[block]), block) if number == pool_after else hidden
+        if not layers:
+            hidden = _pool(hidden, int(pools[block]), block)
         hidden = _dropout(hidden, rates[block], f"block_{block + 1}_dropout", seed + 1 + block)
     return hidden
 
 
+def _pool(hidden: "keras.KerasTensor", pool: int, block: int) -> "keras.KerasTensor":
+    import keras
+
+    return keras.layers.MaxPooling2D(pool, name=f"block_{block + 1}_pool")(hidden) if pool > 1 else hidden
+
+
 def _convolution(
-    hidden: "keras.KerasTensor", filters: int, kernel: int, padding: str, batch_norm: bool, name: str
+    hidden: "keras.KerasTensor", filters: int, kernel: int, padding: str, params: Model, name: str
 ) -> "keras.KerasTensor":
     import keras
 
-    if not batch_norm:
-        return keras.layers.Conv2D(filters, kernel, padding=padding, activation="relu", name=name)(hidden)
+    if not params.batch_norm:
+        convolution = keras.layers.Conv2D(filters, kernel, padding=padding, activation=params.activation, name=name)
+        return convolution(hidden)
     hidden = keras.layers.Conv2D(filters, kernel, padding=padding, use_bias=False, name=name)(hidden)
     hidden = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(hidden)
-    return keras.layers.ReLU(name=f"{name}_relu")(hidden)
+    return _activated(hidden, params, name)
+
+
+def _activated(hidden: "keras.KerasTensor", params: Model, name: str) -> "keras.KerasTensor":
+    import keras
+
+    if params.activation == "relu":
+        return keras.layers.ReLU(name=f"{name}_relu")(hidden)
+    return keras.layers.Activation(params.activation, name=f"{name}_{params.activation}")(hidden)
+
+
+def _whitened(hidden: "keras.KerasTensor", params: Model) -> "keras.KerasTensor":
+    """Patches seen along their principal axes, both ways; the weights are those that `whitening` measures."""
+    import keras
+
+    side = params.whiten
+    filters = 2 * side * side * int(hidden.shape[-1])
+    layer = keras.layers.Conv2D(filters, side, use_bias=False, name=WHITEN)
+    layer.trainable = False
+    return _activated(layer(hidden), params, WHITEN)
 
 
 def _dropout(hidden: "keras.KerasTensor", rate: float, name: str, seed: int) -> "keras.KerasTensor":

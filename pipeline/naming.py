@@ -4,7 +4,6 @@ Pure: params and presets in, words out. The name column of the MLflow UI is narr
 apart comes first and what they share, the preset, last.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from typing import Any
 
 from pipeline import params_file
 from pipeline.errors import UserError
+from pipeline.wording import MARK, WORDS, called, compact, short_digest, word_of
 
 Flat = Mapping[str, Any]  # dotted name -> value
 
 BASE = "base"
 ROOM = 28  # characters of changes that the name column shows beside the preset
-SHORT = 8  # hex digits of a digest that people compare by eye
 OTHER_DATA = 4  # changed keys that another data set counts as
-MARK = 4  # hex digits that tell names apart whose changes did not all fit
 # They say where the images lie or how the judging is done: the run key does not know them.
 LEFT_OUT = {
     *("dataset.path", "dataset.sha256", "dataset.mirror", "dataset.watch"),
@@ -28,46 +26,6 @@ LEFT_OUT = {
     *("backbone.sha256", "backbone.mirror"),
 }
 BACKBONE_SHAPES = ("backbone.name", "backbone.width", "backbone.until", "backbone.pooling", "backbone.normalize")
-# The word of each key, the most telling first. A key that is missing here comes last, under its own name.
-WORDS = {
-    "dataset.name": "data",
-    "backbone.name": "backbone",
-    "backbone.weights": "weights",
-    "backbone.trainable": "trainable",
-    "model.filters": "filters",
-    "model.dense": "dense",
-    "model.dropout": "dropout",
-    "model.dense_dropout": "dense dropout",
-    "model.batch_norm": "batch norm",
-    "train.optimizer": "",  # sgd, adam, adamw speak for themselves
-    "train.learning_rate": "rate",
-    "train.schedule": "schedule",
-    "train.epochs": "epochs",
-    "train.batch_size": "batch",
-    "image.size": "size",
-    "image.channels": "channels",
-    "train.weight_decay": "decay",
-    "train.momentum": "momentum",
-    "train.average": "average",
-    "train.label_smoothing": "smoothing",
-    "train.class_weights": "class weights",
-    "model.kernel": "kernel",
-    "model.pool": "pool",
-    "model.padding": "padding",
-    "model.rescale": "rescale",
-    "augment.flip_horizontal": "flip",
-    "augment.rotation": "rotation",
-    "augment.zoom": "zoom",
-    "augment.cutout": "cutout",
-    "train.patience": "patience",
-    "train.monitor": "monitor",
-    "train.seed": "seed",
-    "split.seed": "split seed",
-    "split.train": "train share",
-    "split.val": "val share",
-    "split.test": "test share",
-    "train.threads": "threads",
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +38,7 @@ class Change:
 
     def words(self) -> str:
         """As in `dropout 0.3`."""
-        told = _called(str(self.now)) if self.key == "backbone.weights" else compact(self.key, self.now)
+        told = called(str(self.now)) if self.key == "backbone.weights" else compact(self.key, self.now)
         return f"{word_of(self.key)} {told}".strip()
 
     def full(self) -> str:
@@ -138,25 +96,6 @@ def read_presets(folder: Path) -> dict[str, Flat]:
     return {name: base | overlay for name, overlay in overlays.items() if overlay is not None}
 
 
-def word_of(key: str) -> str:
-    """The short word of a key."""
-    return WORDS.get(key, key.rpartition(".")[2].replace("_", " "))
-
-
-def compact(key: str, value: Any) -> str:
-    """A value in few characters: `on`, `0.3`, `32-64`, `32+32-64`, `96x96`."""
-    if value is None or value == "":
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    if isinstance(value, list | tuple):
-        inner = ["+".join(map(str, item)) if isinstance(item, list | tuple) else compact(key, item) for item in value]
-        return ("x" if key == "image.size" else "-").join(inner) or "none"
-    return str(value)
-
-
 def network(params: Flat) -> str:
     """The network in few words, as in `conv 32-64 dense 128 a1f2`: digest of all that gives it its shape."""
     backbone = params.get("backbone.name", "none")
@@ -167,19 +106,6 @@ def network(params: Flat) -> str:
     shaping = ("model.", "image.") if backbone == "none" else (*("model.", "image."), *BACKBONE_SHAPES)
     shape = {key: value for key, value in params.items() if key.startswith(shaping)}
     return f"{' '.join(parts) or 'linear'} {short_digest({key: _plain(value) for key, value in shape.items()}, MARK)}"
-
-
-def short_digest(parts: Mapping[str, str], length: int = SHORT) -> str:
-    """The first hex digits of a digest over names and their values; the order of the names does not matter."""
-    return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:length]
-
-
-def _called(weights: str) -> str:
-    """A file by its name, a long one by its beginning and a digest of all of it."""
-    if weights.startswith("models:/"):
-        return weights
-    name = Path(weights).name
-    return name if len(name) <= ROOM else f"{name[: ROOM // 2]}~{short_digest({'file': name}, MARK)}"
 
 
 def _changes(params: Flat, preset: Flat) -> tuple[Change, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline import params_file, paths, runs
 from pipeline.errors import UserError
 from pipeline.journal import open_journal
-from pipeline.naming import SHORT
 from pipeline.verdict import Made
+from pipeline.wording import SHORT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,17 +11,15 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.backbone_params import NONE, Backbone
 from pipeline.backbones import BACKBONES
-from pipeline.blocks import PadMode, block_sizes
+from pipeline.blocks import block_sizes
+from pipeline.model_params import Count, Model, Rate
 from pipeline.promote_params import Promote
 from pipeline.retrain_params import Retrain
 from pipeline.section import Section
 from pipeline.tune_params import Tune
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=100_000)]
 Side = Annotated[int, Field(ge=1, le=4096)]
-Pool = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -86,38 +84,6 @@ class Split(Section):
         for name in ("train", "val", "test"):
             if getattr(self, name) == 0:
                 raise ValueError(f"split.{name} is 0, which leaves no {name} data: give it a share, as in 0.15")
-        return self
-
-
-class Model(Section):
-    """A convolutional network. A single value holds for every block, a list gives one per block.
-
-    A block is its convolutions (one filter count, or a list for several), pooling, dropout.
-    """
-
-    filters: tuple[Count | tuple[Count, ...], ...]
-    kernel: Count | tuple[Count, ...]
-    padding: PadMode | tuple[PadMode | tuple[PadMode, ...], ...]
-    pool: Pool | tuple[Pool, ...]  # 1: no pooling
-    dropout: Rate | tuple[Rate, ...]
-    batch_norm: bool
-    dense: tuple[Count, ...]
-    dense_dropout: Rate | tuple[Rate, ...]
-    rescale: bool
-
-    @model_validator(mode="after")
-    def _lists_fit(self) -> Self:
-        for key, values, count, what in (
-            ("kernel", self.kernel, len(self.filters), "model.filters"),
-            ("padding", self.padding, len(self.filters), "model.filters"),
-            ("pool", self.pool, len(self.filters), "model.filters"),
-            ("dropout", self.dropout, len(self.filters), "model.filters"),
-            ("dense_dropout", self.dense_dropout, len(self.dense), "model.dense"),
-        ):
-            if isinstance(values, tuple) and len(values) != count:
-                raise ValueError(
-                    f"model.{key} has {len(values)} values for {count} in {what}: give one value, or {count}"
-                )
         return self
 
 

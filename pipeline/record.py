@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline import git, machine, naming, packed, page, params_file, paths, profile, run_key
+from pipeline import git, machine, naming, packed, page, params_file, paths, profile, run_key, wording
 from pipeline.context import provenance_tags
 from pipeline.facts import facts_of
 from pipeline.files import file_digest, tree_digest
@@ -53,10 +53,10 @@ def short_tags(flat: dict[str, Any], hashes: dict[Path, str]) -> dict[str, str]:
     splits = {path.name: hashes.get(path, "unknown") for path in (paths.TRAIN, paths.VAL, paths.TEST)}
     code = {dep.as_posix(): tree_digest(dep) for dep in run_key.train_deps() if dep.suffix == ".py"}
     return {
-        "data": hashes.get(paths.RAW, "unknown")[: naming.SHORT],
-        "split": naming.short_digest(splits),
-        "code": naming.short_digest(code),
-        "packages": file_digest(paths.PACKAGE_LOCK, "md5")[: naming.SHORT],
+        "data": hashes.get(paths.RAW, "unknown")[: wording.SHORT],
+        "split": wording.short_digest(splits),
+        "code": wording.short_digest(code),
+        "packages": file_digest(paths.PACKAGE_LOCK, "md5")[: wording.SHORT],
         "network": naming.network(flat),
     }
 

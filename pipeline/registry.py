@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline import decision, naming, record, tracked_model, tracking_server
+from pipeline import decision, record, tracked_model, tracking_server, wording
 from pipeline.decision import Record
 from pipeline.errors import UserError
 from pipeline.params import Params
@@ -45,7 +45,7 @@ class Version:
     @property
     def called(self) -> str:
         """Its run by name and the beginning of its key, as in `dropout 0.3 (digits) 1a2b3c4d`."""
-        return self.tags.get(CALLED_TAG, self.run_id[: naming.SHORT] or "of no run")
+        return self.tags.get(CALLED_TAG, self.run_id[: wording.SHORT] or "of no run")
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def add(client: "MlflowClient", name: str, run: "Run", tags: Mapping[str, str] |
         return known
     _make_model(client, name)
     origin = {tag: run.data.tags[tag] for tag in ORIGIN if tag in run.data.tags}
-    called = f"{run.info.run_name} {run.data.tags.get(KEY_TAG, run.info.run_id)[: naming.SHORT]}"
+    called = f"{run.info.run_name} {run.data.tags.get(KEY_TAG, run.info.run_id)[: wording.SHORT]}"
     whole = {**origin, CALLED_TAG: called, MODEL_TAG: digest, **(tags or {})}
     number = address.removeprefix("models:/")  # a server takes such a source only beside its id
     client.create_model_version(name, address, run.info.run_id, tags=whole, model_id=number)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline import machine, naming, params_file, run_key
+from pipeline import machine, params_file, run_key, wording
 from pipeline.errors import UserError
 from pipeline.files import tree_digest
 from pipeline.params import Params
@@ -43,7 +43,7 @@ def identity(params: Params) -> dict[str, str]:
 
 def default_name(experiment: str, parts: Mapping[str, str]) -> str:
     """A name that another space, other data or other code does not share, as in `mnist-1f2e3d4c`."""
-    return f"{experiment}-{naming.short_digest(dict(parts))}"
+    return f"{experiment}-{wording.short_digest(dict(parts))}"
 
 
 def begin(study: "Study", parts: dict[str, str], facts: Mapping[str, Any], space: Space) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.metrics import Metric
-from pipeline.naming import compact
 from pipeline.study_facts import rounded
+from pipeline.wording import compact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

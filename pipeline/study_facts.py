@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import study
 from pipeline.metrics import Metric
-from pipeline.naming import compact, word_of
+from pipeline.wording import compact, word_of
 
 if TYPE_CHECKING:
     from optuna.study import Study

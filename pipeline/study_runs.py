@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import machine, naming, run_state, study_facts, study_record, tracking
+from pipeline import machine, run_state, study_facts, study_record, tracking, wording
 from pipeline.context import provenance_tags
 from pipeline.files import file_digest
 from pipeline.journal import Event
@@ -153,7 +153,7 @@ class StudyRuns:
 
     def _upload(self, pictures: Sequence[Path]) -> None:
         """Uploads pictures, in place of those of their names, if they are not those that are there."""
-        digest = naming.short_digest({picture.name: file_digest(picture, "md5") for picture in pictures})
+        digest = wording.short_digest({picture.name: file_digest(picture, "md5") for picture in pictures})
         if pictures and self.parent.tags.get(PICTURES_TAG) != digest:
             for picture in pictures:
                 self.client.log_artifact(self.parent.run_id, str(picture), "pictures")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import study
 from pipeline.metrics import Metric
-from pipeline.naming import compact
 from pipeline.study_facts import (
     best_of,
     complete_of,
@@ -20,6 +19,7 @@ from pipeline.study_facts import (
     words,
 )
 from pipeline.study_words import count_of
+from pipeline.wording import compact
 
 if TYPE_CHECKING:
     from optuna.study import Study

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline import augment, features, images, training
+from pipeline import augment, features, images, training, whitening
 from pipeline.cut import frozen_until
 from pipeline.features import Views, features_of
 from pipeline.model import FEATURES, NORMALIZE, between, build_model
@@ -56,6 +56,7 @@ def job_of(whole: "keras.Model", params: Params, data: Data, weights: Path | Non
         UserError: the weights do not fit.
     """
     if weights is None:
+        whitening.measure(whole, data.train)
         return _compiled(Job(whole, whole, data, params.augment), params.train)
     begin(whole, params.backbone, weights, labels)
     job = _job_on_features(whole, params, data) or Job(whole, whole, data, params.augment)

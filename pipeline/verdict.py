@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from pipeline.naming import SHORT
+from pipeline.wording import SHORT
 
 SHOWN = 6  # metrics of which the difference is told
 FIRST = ("accuracy", "loss", "macro_f1")  # they are told before others

@@ -7,7 +7,7 @@ from pipeline import canonical, weights
 from pipeline.backbone_params import NONE, Backbone
 from pipeline.canonical import BROKEN
 from pipeline.errors import UserError
-from pipeline.model import FEATURES, application, between
+from pipeline.model import FEATURES, WHITEN, application, between
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +73,7 @@ def _from_ours(model: "keras.Model", body: "keras.Model", params: Backbone, file
 
 
 def _set_trainable(body: "keras.Model", params: Backbone) -> None:
-    weighted = [layer for layer in body.layers if layer.weights]
+    weighted = [layer for layer in body.layers if layer.weights and layer.name != WHITEN]
     there_are = sum(not _is_moving(layer) for layer in weighted)
     count = {"none": 0, "all": there_are}.get(str(params.trainable), params.trainable)
     assert isinstance(count, int)

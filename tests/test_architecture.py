@@ -45,7 +45,7 @@ SECTIONS = {
     "train": {"optimizer", "training"},
     "evaluate": {"stages/evaluate"},
 }
-PARAMS_MODULES = ("from pipeline.params import", "from pipeline.backbone_params import")
+PARAMS_MODULES = ("from pipeline.params import", "from pipeline.model_params", "from pipeline.backbone_params import")
 WHOLE = {"tune", "promote", "retrain"}  # sections that are read through `Params` alone
 PATHS_OF_OUTS = {
     "download": [paths.RAW],

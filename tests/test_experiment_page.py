@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pipeline import experiment_page, naming
+from pipeline import experiment_page, wording
 
 RUNS = [
     {"model.dropout": "0.0", "train.epochs": "5", "train.seed": "0"},
@@ -29,7 +29,7 @@ def test_a_param_that_only_newer_runs_have_does_not_differ() -> None:
 def test_the_parallel_coordinates_have_the_params_that_differ() -> None:
     (chart,) = [chart for chart in state_of(RUNS)["compareRunCharts"] if chart["type"] == "PARALLEL"]
     assert chart["selectedParams"] == ["model.dropout", "train.seed"]
-    many = [dict.fromkeys(naming.WORDS, value) for value in ("1", "2")]
+    many = [dict.fromkeys(wording.WORDS, value) for value in ("1", "2")]
     (chart,) = [chart for chart in state_of(many)["compareRunCharts"] if chart["type"] == "PARALLEL"]
     assert len(chart["selectedParams"]) == experiment_page.MAX_AXES
 

@@ -28,6 +28,8 @@ SHAPES = [
     ("model.filters=[[4,4],8]", "model.padding=[[valid,same],same]", "image.size=[13,21]"),
     ("model.filters=[4,4,4]", "model.kernel=[2,5,4]", "model.pool=[3,2,1]", "image.size=[20,17]"),
     ("model.filters=[[],4]", "model.padding=[same,valid]", "image.size=[10,11]"),
+    ("model.filters=[[4,4],[4,4]]", "model.pool_after=first", "model.padding=valid", "image.size=[31,32]"),
+    ("model.filters=[[4,4],8]", "model.whiten=3", "model.pool=[2,3]", "image.size=[13,21]"),
 ]
 
 
@@ -99,3 +101,33 @@ def test_the_summary_names_every_layer_and_fits_a_terminal(make_params: Make) ->
     text = summary(model)
     assert all(layer.name in text for layer in model.layers)
     assert max(len(line) for line in text.splitlines()) <= 78
+
+
+def test_pooling_after_the_first_convolution_spares_the_second(make_params: Make) -> None:
+    build_it = ("model.filters=[[4,6]]", "model.batch_norm=true", "model.dropout=0.5")
+    names = {
+        place: [layer.name for layer in build(make_params(*PLAIN, *build_it, f"model.pool_after={place}")).layers]
+        for place in ("first", "last")
+    }
+    assert names["last"].index("block_1_pool") > names["last"].index("block_1_conv_2_relu")
+    first = names["first"]
+    assert first.index("block_1_conv_1_relu") < first.index("block_1_pool") < first.index("block_1_conv_2")
+    assert sorted(first) == sorted(names["last"])
+
+
+@pytest.mark.parametrize(("pooling", "features"), [("flatten", 4 * 4 * 6), ("average", 6), ("max", 6)])
+def test_what_the_last_block_leaves_is_pooled(make_params: Make, pooling: str, features: int) -> None:
+    model = build(make_params(*PLAIN, "model.filters=[6]", "model.dense=[]", f"model.pooling={pooling}"))
+    assert model.get_layer("flatten").output.shape == (None, features)
+    assert model.get_layer("probabilities").kernel.shape == (features, 10)
+
+
+@pytest.mark.parametrize("batch_norm", ["true", "false"])
+def test_another_activation_is_that_of_every_layer(make_params: Make, batch_norm: str) -> None:
+    changes = (*PLAIN, "model.filters=[4]", "model.activation=gelu", "model.whiten=2", f"model.batch_norm={batch_norm}")
+    model = build(make_params(*changes))
+    activations = {
+        layer.name: layer.activation.__name__ for layer in model.layers if getattr(layer, "activation", None)
+    }
+    assert {name for name, kind in activations.items() if kind == "gelu"} >= {"dense_1", "whiten_gelu"}
+    assert "relu" not in activations.values() and not any("relu" in layer.name for layer in model.layers)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import naming, params_file
+from pipeline import naming, params_file, wording
 from pipeline.params import Params
 from tests.conftest import OF_A_FOLDER, REPOSITORY
 
@@ -88,14 +88,14 @@ def test_no_two_keys_share_a_word() -> None:
         for key in params_file.known_names()
         if "." in key and key not in naming.LEFT_OUT and not key.startswith(("tune.", "promote.", "retrain."))
     ]
-    words = [naming.word_of(key) for key in keys]
+    words = [wording.word_of(key) for key in keys]
     assert len(set(words)) == len(words)
-    assert set(naming.WORDS) <= set(keys)
+    assert set(wording.WORDS) <= set(keys)
 
 
 def test_floats_that_differ_are_written_differently() -> None:
-    assert naming.compact("train.learning_rate", 0.30000001) != naming.compact("train.learning_rate", 0.3)
-    assert naming.compact("train.learning_rate", 1e-05) == "1e-05"
+    assert wording.compact("train.learning_rate", 0.30000001) != wording.compact("train.learning_rate", 0.3)
+    assert wording.compact("train.learning_rate", 1e-05) == "1e-05"
 
 
 def test_a_preset_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline import naming, paths, profile, record
+from pipeline import paths, profile, record, wording
 from pipeline.journal import open_journal
 from pipeline.params import Params
 from tests.conftest import REPOSITORY
@@ -43,7 +43,7 @@ def test_short_tags_tell_data_split_code_and_network_apart(workspace: Path, make
 
 def test_short_tags_are_short(workspace: Path, make_params: Callable[..., Params]) -> None:
     tags = facts(make_params())["tags"]
-    assert all(len(tags[name]) <= naming.SHORT for name in SHORT if name != "network")
+    assert all(len(tags[name]) <= wording.SHORT for name in SHORT if name != "network")
     assert tags["data"] == "unknown"
 
 

@@ -11,9 +11,9 @@ from pipeline.errors import UserError, os_errors
 from pipeline.journal import open_journal
 from pipeline.mcnemar import Verdict
 from pipeline.mistake_images import read_pictures
-from pipeline.naming import SHORT
 from pipeline.pair_sheet import Pictures
 from pipeline.pairing import Answers, read_answers, require_same_images, settings, table_of
+from pipeline.wording import SHORT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
