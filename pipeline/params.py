@@ -103,6 +103,13 @@ class Augment(Section):
     brightness: Rate
     cutout: Rate
 
+    @field_validator("flip_horizontal", mode="before")
+    @classmethod
+    def _flip_is_one(cls, value: object) -> object:
+        if not isinstance(value, bool) and value != "alternate":
+            raise ValueError(f"augment.flip_horizontal is {value!r}, but must be true, false or alternate")
+        return value
+
 
 class Train(Section):
     """How the network is trained."""

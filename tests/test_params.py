@@ -82,6 +82,7 @@ def test_ratios_may_be_off_by_rounding_alone(make_params: Make) -> None:
         ("train.learning_rate=.inf", "`train.learning_rate` is inf, but should be less than or equal to 10"),
         ("train.seed=-1", "`train.seed` is -1, but should be greater than or equal to 0"),
         ("train.optimizer=Adam", "`train.optimizer` is 'Adam', but should be 'sgd', 'sgdw', 'adam' or 'adamw'"),
+        ("augment.flip_horizontal=maybe", "augment.flip_horizontal is 'maybe', but must be true, false or alternate"),
         ("image.channels=4", "`image.channels` is 4, but should be 1 or 3"),
         ("evaluate.bootstrap=10", "`evaluate.bootstrap` is 10, but should be greater than or equal to 100"),
     ],
