@@ -70,7 +70,12 @@ def test_only_flowers_augment_augments() -> None:
     assert not any(on.values())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+LARGE = ("flowers-dropout", "flowers-filters", "flowers-padding")  # the other two of the flowers are of every run
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in NETWORKS]
+)
 def test_ten_steps_give_the_losses_of_plain_keras(name: str) -> None:
     model = ours(name)
     drops = [layer.seed for layer in model.layers if type(layer).__name__ == "Dropout"]
