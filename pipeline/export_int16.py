@@ -13,18 +13,21 @@ STEPS = 32767  # to either side of zero
 INT16_SINCE = 3  # version of the operation
 
 
-def quantised(content: bytes) -> bytes:
-    """The file with large constants in 16 bits."""
+def quantised(content: bytes, share: float = 1.0) -> bytes:
+    """The file with large constants in 16 bits.
+
+    Args:
+        share: of their numbers; the largest constants first, so that the first layers, whose errors grow on their way
+            through the others, stay floats.
+    """
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     code = _add_code(model)
     for graph in model.subgraphs:
-        added = [
-            _quantise(model, graph, place, code)
-            for place in range(len(graph.tensors))
-            if _is_large(model, graph.tensors[place])
-        ]
+        sizes = [_size(model, tensor) for tensor in graph.tensors]
+        least = _least(sizes, share)
+        added = [_quantise(model, graph, place, code) for place, size in enumerate(sizes) if size >= least]
         graph.operators = [*added, *graph.operators]
     _drop_unused(model)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
@@ -40,11 +43,23 @@ def _add_code(model: Any) -> int:
     return len(model.operatorCodes) - 1
 
 
-def _is_large(model: Any, tensor: Any) -> bool:
+def _size(model: Any, tensor: Any) -> int:
+    """Numbers of a constant of floats; 0 of anything else."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     data = model.buffers[tensor.buffer].data
-    return tensor.type == schema.TensorType.FLOAT32 and data is not None and len(data) > LEAST * 4
+    return len(data) // 4 if tensor.type == schema.TensorType.FLOAT32 and data is not None else 0
+
+
+def _least(sizes: list[int], share: float) -> int:
+    """Numbers that a constant must have so that those with as many hold the share of all that are large."""
+    large = sorted((size for size in sizes if size > LEAST), reverse=True)
+    held = 0
+    for size in large:
+        held += size
+        if held >= share * sum(large):
+            return size
+    return LEAST + 1
 
 
 def _quantise(model: Any, graph: Any, place: int, code: int) -> Any:

@@ -17,7 +17,8 @@ from pipeline.errors import UserError, one_line
 if TYPE_CHECKING:
     import keras
 
-Weights = Literal["float32", "float16", "int16", "int8"]
+Weights = Literal["float32", "float16", "int16", "int16_most", "int8"]
+MOST = 0.9  # of the numbers of large matrices
 LONGEST_REASON = 160  # characters of what the converter says
 
 
@@ -25,7 +26,8 @@ def write(network: "keras.Model", target: Path, weights: Weights) -> None:
     """Converts a network by way of a SavedModel.
 
     Args:
-        weights: int8 is "dynamic range": large matrices and what they are applied to in 8 bits; int16: `export_int16`.
+        weights: int8 is "dynamic range": large matrices and what they are applied to in 8 bits; int16: `export_int16`,
+            of all large matrices or of the largest.
 
     Raises:
         UserError: the network computes something that this format cannot.
@@ -48,7 +50,9 @@ def write(network: "keras.Model", target: Path, weights: Weights) -> None:
                 f"this network cannot be written as tflite, which lacks something that it computes ({reason}): "
                 "give another --format"
             ) from error
-    target.write_bytes(export_int16.quantised(content) if weights == "int16" else content)
+    if weights in ("int16", "int16_most"):
+        content = export_int16.quantised(content, 1.0 if weights == "int16" else MOST)
+    target.write_bytes(content)
 
 
 class Opened:

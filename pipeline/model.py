@@ -20,7 +20,7 @@ NORM_MOMENTUM = 0.9
 PIXELS = "pixels"  # the layer at which the body begins
 FEATURES = "flatten"  # the layer at which the body ends
 NORMALIZE = "normalize"  # the layer that brings features to one scale
-LEAST_VARIANCE = 1e-5
+EPSILON = 1e-5
 WHITEN = "whiten"  # the layer that makes patches uncorrelated
 
 
@@ -75,7 +75,7 @@ def _normalized(hidden: "keras.KerasTensor") -> "keras.KerasTensor":
     """Less the mean, by the deviation; both are weights that `transfer` measures and that no training moves."""
     import keras
 
-    layer = keras.layers.BatchNormalization(center=False, scale=False, epsilon=LEAST_VARIANCE, name=NORMALIZE)
+    layer = keras.layers.BatchNormalization(center=False, scale=False, epsilon=EPSILON, name=NORMALIZE)
     layer.trainable = False
     return layer(hidden)
 

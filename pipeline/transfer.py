@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 ROWS = 256  # of features at once
+LEAST_VARIANCE = 0.04  # of a feature; one that varies less is not blown up more than fivefold
 BYTES = 4  # of a feature
 
 
@@ -107,7 +108,8 @@ def _measure_scale(job: Job, threads: int) -> None:
     squares = np.zeros_like(mean)
     for start in range(0, len(made), ROWS):
         squares += ((made[start : start + ROWS] - mean) ** 2).sum(axis=0)
-    job.whole.get_layer(NORMALIZE).set_weights([mean.astype(np.float32), (squares / len(made)).astype(np.float32)])
+    variance = np.maximum(squares / len(made), LEAST_VARIANCE)
+    job.whole.get_layer(NORMALIZE).set_weights([mean.astype(np.float32), variance.astype(np.float32)])
 
 
 def _features_of_body(job: Job, split: Packed, threads: int, called: str) -> Packed:

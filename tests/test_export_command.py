@@ -102,7 +102,7 @@ def test_quantising_takes_the_smallest_that_is_near_enough(tmp_path: Path) -> No
 
 def test_how_near_is_enough_can_be_said(tmp_path: Path) -> None:
     done = export("--format", "tflite", "--quantize", "--within", 0, "--out", tmp_path / "a.tflite")
-    assert done.exit_code == 1 and str(done.exception).startswith("tflite_int16 differs from its source by up to ")
+    assert done.exit_code == 1 and str(done.exception).startswith("tflite_int16_most differs from its source by up to ")
     assert "(tflite_int8 differs by " in str(done.exception) and "(tflite_float16 differs" in str(done.exception)
     assert not list(tmp_path.iterdir())
 
