@@ -145,6 +145,6 @@ FORMATS = {
     "tflite_int16": Format(".tflite", partial(_write_lite, "int16"), _read_lite, QUANTISED),
     "tflite_int16_most": Format(".tflite", partial(_write_lite, "int16_most"), _read_lite, QUANTISED),
 }
-# What quantising tries: a quarter of the bytes; half of them in the form that most devices know; half, but nearer, of all
-# large matrices or of the largest alone.
+# What quantising tries: a quarter of the bytes; half of them in the form that most devices know; half, but nearer, of
+# all large matrices or of the largest alone.
 SMALLEST_FIRST = ("tflite_int8", "tflite_float16", "tflite_int16", "tflite_int16_most")
