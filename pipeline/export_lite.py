@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 Weights = Literal["float32", "float16", "int16", "int16_most", "int8"]
-MOST = 0.9  # of the numbers of large matrices
+MOST = 0.75  # of the numbers of large matrices
 LONGEST_REASON = 160  # characters of what the converter says
 
 

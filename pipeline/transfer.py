@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 ROWS = 256  # of features at once
-LEAST_VARIANCE = 0.04  # of a feature; one that varies less is not blown up more than fivefold
+LEAST_VARIANCE = 0.04  # of a feature, or the mean of all if less: what hardly varies is not blown up
 BYTES = 4  # of a feature
 
 
@@ -108,7 +108,8 @@ def _measure_scale(job: Job, threads: int) -> None:
     squares = np.zeros_like(mean)
     for start in range(0, len(made), ROWS):
         squares += ((made[start : start + ROWS] - mean) ** 2).sum(axis=0)
-    variance = np.maximum(squares / len(made), LEAST_VARIANCE)
+    variance = squares / len(made)
+    variance = np.maximum(variance, min(LEAST_VARIANCE, float(variance.mean())))
     job.whole.get_layer(NORMALIZE).set_weights([mean.astype(np.float32), variance.astype(np.float32)])
 
 
