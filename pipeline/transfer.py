@@ -59,9 +59,9 @@ def job_of(whole: "keras.Model", params: Params, data: Data, weights: Path | Non
     if weights is None:
         whitening.measure(whole, data.train)
         return _compiled(Job(whole, whole, data, params.augment), params.train)
-    begin(whole, params.backbone, weights, labels)
+    has_scale = begin(whole, params.backbone, weights, labels)
     job = _job_on_features(whole, params, data) or Job(whole, whole, data, params.augment)
-    if params.backbone.normalize:
+    if params.backbone.normalize and not has_scale:
         _measure_scale(job, params.train.threads)
     return _compiled(job, params.train)
 

@@ -7,7 +7,7 @@ from pipeline import canonical, weights
 from pipeline.backbone_params import NONE, Backbone
 from pipeline.canonical import BROKEN
 from pipeline.errors import UserError
-from pipeline.model import FEATURES, WHITEN, application, between
+from pipeline.model import FEATURES, NORMALIZE, WHITEN, application, between
 
 if TYPE_CHECKING:
     import keras
@@ -16,7 +16,7 @@ OURS = ".keras"
 MOVING = ("BatchNormalization",)
 
 
-def begin(model: "keras.Model", params: Backbone, file: Path, labels: list[str]) -> None:
+def begin(model: "keras.Model", params: Backbone, file: Path, labels: list[str]) -> bool:
     """Loads weights into the body of `model`, and into its head where that tells the same classes apart.
 
     Then sets which layers train. The statistics of a backbone's batch normalisation never do: a few batches of other
@@ -25,29 +25,34 @@ def begin(model: "keras.Model", params: Backbone, file: Path, labels: list[str])
     Args:
         file: a `.keras` file of this project, or an `.h5` file of the backbone's network without its head.
 
+    Returns:
+        Whether the scale of the features came along, with a head that was trained on it.
+
     Raises:
         UserError: the file is broken, or of another network.
     """
     body = between(model, None, FEATURES, "body")
-    if file.suffix == OURS:
-        _from_ours(model, body, params, file, labels)
-    else:
-        _from_h5(body, params, file)
+    is_ours = file.suffix == OURS
+    loaded = _from_ours(model, body, params, file, labels) if is_ours else _from_h5(body, params, file)
     _set_trainable(body, params)
+    return NORMALIZE in loaded
 
 
-def _from_h5(body: "keras.Model", params: Backbone, file: Path) -> None:
+def _from_h5(body: "keras.Model", params: Backbone, file: Path) -> set[str]:
+    """Loads layers; returns their names."""
     import keras
 
     source = application(params, keras.Input((None, None, 3), name="pictures"))
     weights.load(source, file, f"backbone.weights {params.weights}")
     known = {layer.name: layer.get_weights() for layer in source.layers}
-    for layer in body.layers:
-        if layer.weights:
-            layer.set_weights(known[layer.name])
+    weighted = [layer for layer in body.layers if layer.weights]
+    for layer in weighted:
+        layer.set_weights(known[layer.name])
+    return {layer.name for layer in weighted}
 
 
-def _from_ours(model: "keras.Model", body: "keras.Model", params: Backbone, file: Path, labels: list[str]) -> None:
+def _from_ours(model: "keras.Model", body: "keras.Model", params: Backbone, file: Path, labels: list[str]) -> set[str]:
+    """Loads layers; returns their names."""
     try:
         source, note = canonical.load(file)
     except BROKEN as error:
@@ -61,6 +66,7 @@ def _from_ours(model: "keras.Model", body: "keras.Model", params: Backbone, file
     known = {layer.name: layer for layer in source.layers}
     in_body = {layer.name for layer in body.layers}
     same_classes = list(note["labels"]) == labels
+    loaded = set()
     for layer in model.layers:
         fits = layer.name in known and _shapes(known[layer.name]) == _shapes(layer)
         if layer.name in in_body and layer.weights and not fits:
@@ -70,6 +76,8 @@ def _from_ours(model: "keras.Model", body: "keras.Model", params: Backbone, file
             )
         if layer.weights and fits and (layer.name in in_body or same_classes):
             layer.set_weights(known[layer.name].get_weights())
+            loaded.add(layer.name)
+    return loaded
 
 
 def _set_trainable(body: "keras.Model", params: Backbone) -> None:

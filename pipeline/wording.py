@@ -15,6 +15,7 @@ WORDS = {
     "backbone.name": "backbone",
     "backbone.weights": "weights",
     "backbone.trainable": "trainable",
+    "backbone.pooling": "backbone pooling",
     "model.filters": "filters",
     "model.dense": "dense",
     "model.dropout": "dropout",

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import params_file
 from pipeline.about import PLACES, data_name, folder_digest, last_part, shown_params
+from pipeline.backbone_params import Backbone
 from pipeline.facts import UNKNOWN, duration, facts_of
 from pipeline.journal import Journal
 from pipeline.params import Params
@@ -87,6 +88,14 @@ def test_evaluate_runs_again_for_every_parameter_it_shows(make_params: Callable[
     shown = shown_params(make_params())
     assert not shown.keys() & set(PLACES)
     assert [name for name in shown if name not in listed and name.partition(".")[0] not in listed] == []
+
+
+def test_training_and_evaluation_run_again_for_the_same_parameters_of_the_backbone() -> None:
+    stages = params_file.read_yaml(REPOSITORY / "dvc.yaml")["stages"]
+    listed = [
+        {name for name in stages[stage]["params"] if name.startswith("backbone")} for stage in ("train", "evaluate")
+    ]
+    assert listed[0] == listed[1] == {f"backbone.{name}" for name in Backbone.model_fields if name != "mirror"}
 
 
 def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import pytest
 from pipeline import canonical, keras_setup
 from pipeline.checkpoint import Row
 from pipeline.model import between
+from pipeline.packed import Packed
 from pipeline.params import Params
 from pipeline.stages.train import train
-from pipeline.transfer import LEAST_VARIANCE
+from pipeline.training import Data
+from pipeline.transfer import LEAST_VARIANCE, build, job_of
 from tests.test_train import CLASSES, outputs
 from tests.test_training import LEARNABLE, SETTINGS, Killed
 
@@ -137,3 +139,18 @@ def test_normalised_features_have_one_scale(tmp_path: Path, make_params: Make, t
     assert varied.sum() > 3
     assert np.allclose(after.mean(axis=0), 0, atol=1e-3) and np.allclose(after.std(axis=0)[varied], 1, atol=3e-2)
     assert (after.std(axis=0)[~varied] <= 1.01).all()
+
+
+def test_a_head_taken_over_keeps_the_scale_of_its_features(tmp_path: Path, make_params: Make) -> None:
+    network = (*SETTINGS, *PLAIN, *TWO[:3], "model.batch_norm=false", "train.epochs=1", "train.learning_rate=1e-9")
+    run(make_params(*network), tmp_path / "start")
+    normalized = (*network, "backbone.normalize=true", "backbone.trainable=none")
+    run(make_params(*normalized, f"backbone.weights={outputs(tmp_path / 'start').model}"), tmp_path / "a")
+    file, others = outputs(tmp_path / "a").model, LEARNABLE.train.images // 2
+    params = make_params(*normalized, f"backbone.weights={file}")
+    data = Data(Packed(others, LEARNABLE.train.labels), LEARNABLE.val)
+    for labels, is_kept in ((CLASSES, True), ([f"other {name}" for name in CLASSES], False)):
+        whole = build(params, data, len(labels))
+        job_of(whole, params, data, file, labels)
+        kept = np.array_equal(np.concatenate(whole.get_layer("normalize").get_weights()), layers(file)["normalize"])
+        assert kept == is_kept
