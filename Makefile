@@ -23,7 +23,7 @@ repro: setup ## Set up, run the pipeline, say what was made (USE="PRESET key=val
 	@$(BIN)/reprolens track >/dev/null || echo "MLflow misses this run: \`reprolens track\` adds it later"
 	@$(BIN)/reprolens summary
 
-AT_ONCE := -n 2 --dist loadfile
+AT_ONCE := -n 3 --dist loadfile
 
 test: dev ## Set up and pass the tests
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE)

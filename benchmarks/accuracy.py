@@ -7,15 +7,8 @@ and seconds from raw data to report.
 import argparse
 import json
 import statistics
-from pathlib import Path
 
-from benchmarks.common import clone, keep, run_in, spread
-
-
-def _portable(override: str) -> str:
-    """A path by its last part: where data lies on one machine says nothing on another."""
-    key, _, value = override.partition("=")
-    return f"{key}={Path(value).name}" if key in ("dataset.path", "dataset.mirror", "backbone.weights") else override
+from benchmarks.common import clone, keep, portable, run_in, spread
 
 
 def main() -> None:
@@ -39,7 +32,7 @@ def main() -> None:
         f"accuracy-{given.name or given.preset}",
         {
             "preset": given.preset,
-            "overrides": [_portable(override) for override in given.overrides],
+            "overrides": [portable(override) for override in given.overrides],
             "accuracies": accuracies,
             "seconds": seconds,
         },

@@ -51,6 +51,12 @@ def run_in(folder: Path, *words: str, accepted: int = 0) -> float:
     return time.monotonic() - began
 
 
+def portable(override: str) -> str:
+    """A path by its last part: where data lies on one machine says nothing on another."""
+    key, _, value = override.partition("=")
+    return f"{key}={Path(value).name}" if key in ("dataset.path", "dataset.mirror", "backbone.weights") else override
+
+
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Median with the smallest and largest value."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"

@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks.common import keep, spread
 
-SIDE = 32
+SIDE = 32  # of the pictures in the archive
 
 
 def pack(archive: Path, folder: Path) -> dict[str, float]:

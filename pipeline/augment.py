@@ -26,11 +26,6 @@ COLUMNS = (
 )
 
 
-def is_on(params: Augment) -> bool:
-    """Whether any change is asked for."""
-    return any(params.model_dump().values())
-
-
 def augment(
     images: "tf.Tensor", seed: "tf.Tensor", params: Augment, mirrored: "tf.Tensor | None" = None
 ) -> "tf.Tensor":
@@ -93,6 +88,8 @@ def _move(pixels: "tf.Tensor", draw: dict[str, "tf.Tensor"], params: Augment) ->
     cosine, sine = tf.cos(angle) * scale, tf.sin(angle) * scale
     down = _either_way(draw["shift_height"], params.shift_height * height)
     right = _either_way(draw["shift_width"], params.shift_width * width)
+    if params.whole_shifts:
+        down, right = tf.round(down), tf.round(right)
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     offset_x = middle_x - cosine * middle_x + sine * middle_y + right
     offset_y = middle_y - sine * middle_x - cosine * middle_y + down

@@ -41,6 +41,12 @@ def convolutions(model: Blocks) -> list[list[tuple[int, PadMode]]]:
     return blocks
 
 
+def scaled(size: tuple[int, int], share: float) -> tuple[int, int]:
+    """Height and width of smaller images."""
+    height, width = (max(1, round(share * side)) for side in size)
+    return height, width
+
+
 def block_sizes(model: Blocks, size: tuple[int, int]) -> list[tuple[int, int]]:
     """Height and width after each block; raises where a block would leave nothing."""
     count, sizes, side = len(model.filters), [], min(size)

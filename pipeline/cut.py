@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pipeline.model import FEATURES, PIXELS
+from pipeline.body import FEATURES, PIXELS
 
 if TYPE_CHECKING:
     import keras

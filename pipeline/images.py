@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.augment import augment, is_on
+from pipeline.augment import augment
 from pipeline.packed import Packed
 from pipeline.params import Augment
 
@@ -26,15 +26,20 @@ def num_batches(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
-def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, params: Augment) -> "tf.data.Dataset":
+def training_batches(
+    split: Packed, batch_size: int, seed: int, epochs: range, params: Augment, size: tuple[int, int] | None = None
+) -> "tf.data.Dataset":
     """The batches of all `epochs`, one after another, each epoch in its own order.
+
+    Args:
+        size: height and width that images are brought to; None: as they are.
 
     Returns:
         A data set of (uint8 (count, height, width, channels), int32 (count,)).
     """
     import tensorflow as tf
 
-    count, steps, changes = len(split), num_batches(len(split), batch_size), is_on(params)
+    count, steps, changes = len(split), num_batches(len(split), batch_size), params.is_on
     views = len(split.images) // count
 
     @_as_it_stands
@@ -43,7 +48,7 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
         if views > 1:
             order += count * (epoch % views)
         rows = tf.data.Dataset.from_tensor_slices(order).batch(GATHERED * batch_size)
-        batches = rows.map(_as_it_stands(lambda wanted: _gather(split, wanted))).rebatch(batch_size)
+        batches = rows.map(_as_it_stands(lambda wanted: _gather(split, wanted, size))).rebatch(batch_size)
         if not changes:
             return batches
         every = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
@@ -64,12 +69,12 @@ def training_batches(split: Packed, batch_size: int, seed: int, epochs: range, p
     return batches.prefetch(READY_BATCHES).with_options(_untuned())
 
 
-def plain_batches(split: Packed, batch_size: int) -> "tf.data.Dataset":
+def plain_batches(split: Packed, batch_size: int, size: tuple[int, int] | None = None) -> "tf.data.Dataset":
     """Every image once, in order, unchanged."""
     import tensorflow as tf
 
     rows = tf.data.Dataset.range(len(split)).batch(GATHERED * batch_size)
-    batches = rows.map(_as_it_stands(lambda wanted: _gather(split, wanted))).rebatch(batch_size)
+    batches = rows.map(_as_it_stands(lambda wanted: _gather(split, wanted, size))).rebatch(batch_size)
     # `rebatch` forgets the number of batches, and Keras then warns at the end of the data.
     known = batches.apply(tf.data.experimental.assert_cardinality(num_batches(len(split), batch_size)))
     return known.prefetch(READY_BATCHES).with_options(_untuned())
@@ -92,7 +97,7 @@ def _as_it_stands(function: Callable[..., Any]) -> Callable[..., Any]:
     return converted
 
 
-def _gather(split: Packed, rows: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+def _gather(split: Packed, rows: "tf.Tensor", size: tuple[int, int] | None) -> tuple["tf.Tensor", "tf.Tensor"]:
     import tensorflow as tf
 
     def copy(wanted: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int32]]:
@@ -100,4 +105,12 @@ def _gather(split: Packed, rows: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]
 
     kind = tf.as_dtype(split.images.dtype)  # pixels, or features
     images, labels = tf.numpy_function(copy, [rows], (kind, tf.int32), stateful=False)
-    return tf.ensure_shape(images, (None, *split.images.shape[1:])), tf.ensure_shape(labels, (None,))
+    images, labels = tf.ensure_shape(images, (None, *split.images.shape[1:])), tf.ensure_shape(labels, (None,))
+    return (images if size is None else _resized(images, size)), labels
+
+
+def _resized(images: "tf.Tensor", size: tuple[int, int]) -> "tf.Tensor":
+    """Each pixel the mean of the area that it stands for."""
+    import tensorflow as tf
+
+    return tf.cast(tf.round(tf.image.resize(images, size, tf.image.ResizeMethod.AREA)), tf.uint8)

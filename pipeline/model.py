@@ -4,28 +4,30 @@ It has two parts: the body makes features of pixels, the head makes probabilitie
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.backbone_params import NONE, Backbone
-from pipeline.backbones import BACKBONES, prepared
-from pipeline.blocks import convolutions, per_block
-from pipeline.errors import UserError
+from pipeline.backbone_params import Backbone
+from pipeline.blocks import per_block
+from pipeline.body import PIXELS, dropout, features_of_pixels
 from pipeline.model_params import Model
 
 if TYPE_CHECKING:
     import keras
 
-# Of the running averages. Keras's 0.99 needs hundreds of steps, more than an epoch of a few thousand images has.
-NORM_MOMENTUM = 0.9
-PIXELS = "pixels"  # the layer at which the body begins
-FEATURES = "flatten"  # the layer at which the body ends
+ONE_WAY = "classifier"  # a network that sees a picture as it is
 NORMALIZE = "normalize"  # the layer that brings features to one scale
 EPSILON = 1e-5
-WHITEN = "whiten"  # the layer that makes patches uncorrelated
 
 
 def build_model(
-    params: Model, shape: tuple[int, int, int], num_classes: int, seed: int, backbone: Backbone | None = None
+    params: Model,
+    shape: tuple[int, int, int],
+    num_classes: int,
+    seed: int,
+    backbone: Backbone | None = None,
+    precision: str = "float32",
 ) -> "keras.Model":
     """The network of `params`, from uint8 pixels to class probabilities; rescaling is part of it.
 
@@ -33,28 +35,50 @@ def build_model(
         shape: (height, width, channels) of one image.
         seed: of the initial weights and of dropout.
         backbone: its network takes the place of the convolutional blocks; its weights are not loaded here.
+        precision: Keras's dtype policy of all layers but the last; weights are float32 in any case.
 
     Returns:
         An uncompiled model: uint8 (count, *shape) -> float32 (count, num_classes), rows add up to 1.
         Layers are named by what they are and where they stand, so that equal networks are equal bytes.
     """
     import keras
+    import tensorflow as tf
 
-    keras.backend.clear_session()
+    if not tf.distribute.has_strategy():  # whose scope would be forgotten, too
+        keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     inputs = keras.Input(shape, dtype="uint8", name=PIXELS)
-    if backbone and backbone.name != NONE:
-        hidden = _backbone(inputs, backbone)
-    else:
-        hidden = keras.layers.Rescaling(1 / 255 if params.rescale else 1.0, name="rescale")(inputs)
-        if params.whiten:
-            hidden = _whitened(hidden, params)
-        hidden = _convolution_blocks(hidden, params, seed)
-        hidden = keras.layers.Flatten(name=FEATURES)(_pooled(hidden, params.pooling, "last"))
-    if backbone and backbone.normalize:
-        hidden = _normalized(hidden)
-    outputs = _head(hidden, params, num_classes, seed)
-    return keras.Model(inputs, outputs, name="classifier")
+    with _policy(precision):
+        hidden = features_of_pixels(inputs, params, seed, backbone)
+        if backbone and backbone.normalize:
+            hidden = _normalized(hidden)
+        outputs = _head(hidden, params, num_classes, seed)
+    return keras.Model(inputs, outputs, name=ONE_WAY)
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def both_ways(model: "keras.Model") -> "keras.Model":
+    """A network that answers with the mean of what `model` says of a picture and of its mirror image."""
+    import keras
+
+    pixels = keras.Input(model.input_shape[1:], dtype="uint8", name=PIXELS)
+    answers = [model(pixels), model(keras.ops.flip(pixels, axis=2))]
+    return keras.Model(pixels, keras.layers.Average(name="both_ways")(answers), name="flipped")
+
+
+def one_way(model: "keras.Model") -> "keras.Model":
+    """The network inside of `both_ways`; any other as it is."""
+    inside: dict[str, keras.Model] = {layer.name: layer for layer in model.layers}
+    return inside.get(ONE_WAY, model)
 
 
 def between(model: "keras.Model", first: str | None, last: str | None, called: str) -> "keras.Model":
@@ -86,109 +110,8 @@ def _head(hidden: "keras.KerasTensor", params: Model, num_classes: int, seed: in
     rates = per_block(params.dense_dropout, len(params.dense))
     for number, (units, rate) in enumerate(zip(params.dense, rates, strict=True), start=1):
         hidden = keras.layers.Dense(units, activation=params.activation, name=f"dense_{number}")(hidden)
-        hidden = _dropout(hidden, rate, f"dense_{number}_dropout", seed + 1000 + number)
-    return keras.layers.Dense(num_classes, activation="softmax", name="probabilities")(hidden)
-
-
-def _backbone(pixels: "keras.KerasTensor", params: Backbone) -> "keras.KerasTensor":
-    """The features of a network of `keras.applications`: the outputs of some of its layers, pooled, side by side."""
-    import keras
-
-    network = application(params, prepared(BACKBONES[params.name], pixels))
-    names = params.until or (network.layers[-1].name,)
-    known = {layer.name: layer for layer in network.layers}
-    for name in names:
-        if name not in known:
-            raise UserError(
-                f"backbone.until names {name!r}, which {params.name} does not have: its last layers are "
-                f"{', '.join(list(known)[-6:])}"
-            )
-    pooled = [_pooled(known[name].output, params.pooling, name) for name in names]
-    if len(pooled) > 1:
-        pooled = [keras.layers.Flatten(name=f"{name}_flat")(each) for name, each in zip(names, pooled, strict=True)]
-        pooled = [keras.layers.Concatenate(name="side_by_side")(pooled)]
-    return keras.layers.Flatten(name=FEATURES)(pooled[0])
-
-
-def application(params: Backbone, prepared_pixels: "keras.KerasTensor") -> "keras.Model":
-    """The network of `keras.applications`, without head and with random weights."""
-    import keras
-
-    row = BACKBONES[params.name]
-    given = {"alpha": params.width} if len(row.widths) > 1 else {}
-    factory = getattr(keras.applications, row.factory)
-    network: keras.Model = factory(include_top=False, weights=None, input_tensor=prepared_pixels, **given)
-    return network
-
-
-def _pooled(hidden: "keras.KerasTensor", pooling: str, name: str) -> "keras.KerasTensor":
-    import keras
-
-    if pooling == "average":
-        return keras.layers.GlobalAveragePooling2D(name=f"{name}_average")(hidden)
-    if pooling == "max":
-        return keras.layers.GlobalMaxPooling2D(name=f"{name}_max")(hidden)
-    return hidden
-
-
-def _convolution_blocks(hidden: "keras.KerasTensor", params: Model, seed: int) -> "keras.KerasTensor":
-
-    count = len(params.filters)
-    kernels, pools, rates = (per_block(value, count) for value in (params.kernel, params.pool, params.dropout))
-    for block, layers in enumerate(convolutions(params)):
-        pool_after = 1 if params.pool_after == "first" else len(layers)
-        for number, (filters, padding) in enumerate(layers, start=1):
-            name = f"block_{block + 1}_conv_{number}"
-            hidden = _convolution(hidden, filters, int(kernels[block]), padding, params, name)
-            hidden = _pool(hidden, int(pools[block]), block) if number == pool_after else hidden
-        if not layers:
-            hidden = _pool(hidden, int(pools[block]), block)
-        hidden = _dropout(hidden, rates[block], f"block_{block + 1}_dropout", seed + 1 + block)
-    return hidden
-
-
-def _pool(hidden: "keras.KerasTensor", pool: int, block: int) -> "keras.KerasTensor":
-    import keras
-
-    return keras.layers.MaxPooling2D(pool, name=f"block_{block + 1}_pool")(hidden) if pool > 1 else hidden
-
-
-def _convolution(
-    hidden: "keras.KerasTensor", filters: int, kernel: int, padding: str, params: Model, name: str
-) -> "keras.KerasTensor":
-    import keras
-
-    if not params.batch_norm:
-        convolution = keras.layers.Conv2D(filters, kernel, padding=padding, activation=params.activation, name=name)
-        return convolution(hidden)
-    hidden = keras.layers.Conv2D(filters, kernel, padding=padding, use_bias=False, name=name)(hidden)
-    hidden = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(hidden)
-    return _activated(hidden, params, name)
-
-
-def _activated(hidden: "keras.KerasTensor", params: Model, name: str) -> "keras.KerasTensor":
-    import keras
-
-    if params.activation == "relu":
-        return keras.layers.ReLU(name=f"{name}_relu")(hidden)
-    return keras.layers.Activation(params.activation, name=f"{name}_{params.activation}")(hidden)
-
-
-def _whitened(hidden: "keras.KerasTensor", params: Model) -> "keras.KerasTensor":
-    """Patches seen along their principal axes, both ways; the weights are those that `whitening` measures."""
-    import keras
-
-    side = params.whiten
-    filters = 2 * side * side * int(hidden.shape[-1])
-    layer = keras.layers.Conv2D(filters, side, use_bias=False, name=WHITEN)
-    layer.trainable = False
-    return _activated(layer(hidden), params, WHITEN)
-
-
-def _dropout(hidden: "keras.KerasTensor", rate: float, name: str, seed: int) -> "keras.KerasTensor":
-    import keras
-
-    return keras.layers.Dropout(rate, seed=seed, name=name)(hidden) if rate else hidden
+        hidden = dropout(hidden, rate, f"dense_{number}_dropout", seed + 1000 + number)
+    return keras.layers.Dense(num_classes, activation="softmax", name="probabilities", dtype="float32")(hidden)
 
 
 def summary(model: "keras.Model") -> str:

@@ -19,6 +19,7 @@ class Model(Section):
 
     whiten: side of the patches of a first layer that does not train; its weights make patches of the training images
         uncorrelated. 0: none.
+    test_time_flip: the saved model answers with the mean over a picture and its mirror image; training does not.
     """
 
     filters: tuple[Count | tuple[Count, ...], ...]
@@ -28,12 +29,13 @@ class Model(Section):
     pool_after: Place
     dropout: Rate | tuple[Rate, ...]
     batch_norm: bool
-    activation: Literal["relu", "gelu"]
+    activation: Literal["relu", "gelu", "silu"]
     whiten: Annotated[int, Field(ge=0, le=5)]
     pooling: Literal["flatten", "average", "max"]  # of what the last block leaves
     dense: tuple[Count, ...]
     dense_dropout: Rate | tuple[Rate, ...]
     rescale: bool
+    test_time_flip: bool
 
     @model_validator(mode="after")
     def _lists_fit(self) -> Self:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.backbone_params import NONE, Backbone
 from pipeline.backbones import BACKBONES
-from pipeline.blocks import block_sizes
+from pipeline.blocks import block_sizes, scaled
 from pipeline.model_params import Count, Model, Rate
 from pipeline.promote_params import Promote
 from pipeline.retrain_params import Retrain
@@ -98,10 +98,16 @@ class Augment(Section):
     rotation: Annotated[float, Field(ge=0, le=180)]  # degrees, either way
     shift_height: Rate
     shift_width: Rate
+    whole_shifts: bool  # by whole pixels, which blurs nothing
     zoom: Rate
     contrast: Rate
     brightness: Rate
     cutout: Rate
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any change is asked for."""
+        return any(self.model_dump(exclude={"whole_shifts"}).values())
 
     @field_validator("flip_horizontal", mode="before")
     @classmethod
@@ -119,7 +125,7 @@ class Train(Section):
     batch_size: Count
     optimizer: Literal["sgd", "sgdw", "adam", "adamw"]
     learning_rate: Annotated[float, Field(gt=0, le=10)]
-    schedule: Literal["constant", "cosine", "one-cycle"]
+    schedule: Literal["constant", "cosine", "one-cycle", "triangular"]
     momentum: Rate  # sgd and sgdw only
     weight_decay: Rate  # sgdw and adamw only, decoupled
     average: Rate  # of the weights over the steps, exponential: what is kept and judged; 0: the weights themselves
@@ -127,6 +133,9 @@ class Train(Section):
     class_weights: Literal["none", "balanced"]
     monitor: Literal["val_loss", "val_accuracy"]  # decides which epoch's weights are kept
     patience: Annotated[int, Field(ge=0, le=100_000)]  # epochs without gain before stopping; 0: never
+    small_epochs: Annotated[int, Field(ge=0, le=100_000)]  # the first ones, on images of `small_scale` of the side
+    small_scale: Annotated[float, Field(gt=0, lt=1)]
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     threads: Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -154,8 +163,24 @@ class Params(Section):
     retrain: Retrain = Field(exclude=True)
 
     @model_validator(mode="after")
+    def _small_images_fit(self) -> Self:
+        given = f"train.small_epochs is {self.train.small_epochs}"
+        if not self.train.small_epochs:
+            return self
+        if self.train.small_epochs >= self.train.epochs:
+            raise ValueError(f"{given} of {self.train.epochs} train.epochs: leave some for images of the whole size")
+        if self.backbone.is_on:
+            raise ValueError(f"{given}, but a training that starts from backbone has one size: say 0")
+        if self.model.pooling == "flatten":
+            raise ValueError(
+                f"{given}, but with model.pooling flatten each size has its own weights: say average or max"
+            )
+        block_sizes(self.model, scaled(self.image.size, self.train.small_scale))
+        return self
+
+    @model_validator(mode="after")
     def _network_fits_image(self) -> Self:
-        if self.backbone.views and not any(self.augment.model_dump().values()):
+        if self.backbone.views and not self.augment.is_on:
             raise ValueError(f"backbone.views is {self.backbone.views}, but augment changes nothing: say 0")
         if self.backbone.name == NONE:
             block_sizes(self.model, self.image.size)

@@ -48,6 +48,20 @@ def _live_bar(what: str, total: int | None, unit: str, done: int) -> Iterator[Ad
         yield advance
 
 
+@contextmanager
+def batch_bar(done: int, total: int) -> Iterator[Callable[[], None] | None]:
+    """Batches of a whole training on one live line, epoch lines above it; None where there is no terminal."""
+    if not sys.stdout.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("training"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("batches"))
+    with Progress(*columns, TimeRemainingColumn(), transient=True) as bar:
+        task = bar.add_task("training", total=total, completed=done)
+        yield lambda: bar.advance(task)
+
+
 def _plain_lines(what: str, total: int | None, unit: str, done: int) -> Advance:
     began = last = time.monotonic()
     moved = 0

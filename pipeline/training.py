@@ -1,9 +1,8 @@
 """Training with Keras `fit`: keeps the best weights, stops early, and goes on bit-exactly after a kill."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import checkpoint, images
+from pipeline.blocks import scaled
+from pipeline.body import PIXELS
 from pipeline.checkpoint import Progress, Row
 from pipeline.metrics import VALIDATION, improved
+from pipeline.model import between
+from pipeline.optimizer import compile_model
 from pipeline.packed import Packed
 from pipeline.params import Augment, Train
-from pipeline.progress import say
+from pipeline.progress import batch_bar, say
 
 if TYPE_CHECKING:
     import keras
@@ -48,19 +51,42 @@ def fit(
     done = len(progress.history)
     if done:
         say(f"train: resuming after epoch {done}")
-    if done < params.epochs and not _is_over(progress, params):
-        _fit_from(done, model, data, params, augment, _Keeper(model, params, progress, saved, watch))
+    keeper = _Keeper(model, params, progress, saved, watch)
+    for network, until in ((_small(model, data, params), params.small_epochs), (model, params.epochs)):
+        if network and len(progress.history) < until and not _is_over(progress, params):
+            _fit_until(until, network, data, params, augment, keeper)
     if progress.best_weights:
         model.set_weights(progress.best_weights)
     return progress.history
 
 
-def _fit_from(done: int, model: "keras.Model", data: Data, params: Train, augment: Augment, keeper: "_Keeper") -> None:
+def _small(model: "keras.Model", data: Data, params: Train) -> "keras.Model | None":
+    """The network for smaller images; it shares layers and optimizer with `model`."""
     import keras
 
+    if not params.small_epochs:
+        return None
+    height, width, channels = model.input_shape[1:]
+    size = scaled((height, width), params.small_scale)
+    pixels = keras.Input((*size, channels), dtype="uint8", name=PIXELS)
+    uncompiled = between(model, None, None, model.name)
+    small = keras.models.clone_model(uncompiled, input_tensors=pixels, clone_function=lambda layer: layer)
     steps = images.num_batches(len(data.train), params.batch_size)
-    epochs = range(done, params.epochs)
-    with _live_bar(done * steps, params.epochs * steps) as advance:
+    compile_model(small, params, steps, int(model.output_shape[-1]), model.optimizer)
+    return small
+
+
+def _fit_until(
+    until: int, model: "keras.Model", data: Data, params: Train, augment: Augment, keeper: "_Keeper"
+) -> None:
+    import keras
+
+    done = len(keeper.progress.history)
+    keeper.fitted = model
+    steps = images.num_batches(len(data.train), params.batch_size)
+    epochs = range(done, until)
+    size = tuple(model.input_shape[1:3]) if until < params.epochs else None
+    with batch_bar(done * steps, params.epochs * steps) as advance:
         callbacks: list[Any] = [
             keras.callbacks.LambdaCallback(on_epoch_begin=keeper.on_epoch_begin, on_epoch_end=keeper.on_epoch_end)
         ]
@@ -69,16 +95,18 @@ def _fit_from(done: int, model: "keras.Model", data: Data, params: Train, augmen
         if advance:
             callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance()))
         model.fit(
-            images.training_batches(data.train, params.batch_size, params.seed, epochs, augment),
-            validation_data=images.plain_batches(data.val, params.batch_size),
+            images.training_batches(data.train, params.batch_size, params.seed, epochs, augment, size),
+            validation_data=images.plain_batches(data.val, params.batch_size, size),
             steps_per_epoch=steps,
             initial_epoch=done,
-            epochs=params.epochs,
+            epochs=until,
             class_weight=_class_weights(data.train) if params.class_weights == "balanced" else None,
             callbacks=callbacks,
             shuffle=False,  # the data set is in its order already
             verbose=0,
         )
+    if until < params.epochs and not model.stop_training:
+        keeper.put_back()
 
 
 class _Keeper:
@@ -88,6 +116,7 @@ class _Keeper:
         self, model: "keras.Model", params: Train, progress: Progress, saved: Path | None, watch: Watch
     ) -> None:
         self.model, self.params, self.progress, self.saved, self.watch = model, params, progress, saved, watch
+        self.fitted, self.own = model, list[Any]()
         self.began = 0.0
         self.last_saved = self.saving_took = 0.0
 
@@ -104,7 +133,7 @@ class _Keeper:
                 self.progress.best_weights = self.model.get_weights()
             self.watch(row, seconds)
         over = _is_over(self.progress, self.params)
-        self.model.stop_training = over
+        self.fitted.stop_training = over
         if not over and epoch + 1 < self.params.epochs:
             self._save_if_due()
 
@@ -115,11 +144,16 @@ class _Keeper:
             yield
             return
         variables = self.model.trainable_variables
-        own = [np.asarray(variable.value) for variable in variables]
+        self.own = [np.asarray(variable.value) for variable in variables]
         self.model.optimizer.finalize_variable_values(variables)
         yield
-        for variable, value in zip(variables, own, strict=True):
-            variable.assign(value)
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Gives the model its own weights again where it has averaged ones: `fit`, too, leaves those at its end."""
+        if self.own:
+            for variable, value in zip(self.model.trainable_variables, self.own, strict=True):
+                variable.assign(value)
 
     def _save_if_due(self) -> None:
         now = time.monotonic()
@@ -152,27 +186,3 @@ def _class_weights(split: Packed) -> dict[int, float]:
     """Weights that give every class the same say: images / (classes * images of the class)."""
     counts = np.bincount(split.labels)
     return {number: len(split) / (len(counts) * int(count)) for number, count in enumerate(counts) if count}
-
-
-def _live_bar(done: int, total: int) -> AbstractContextManager[Callable[[], None] | None]:
-    if not sys.stdout.isatty():
-        return nullcontext()
-    return _TrainingBar(done, total)
-
-
-class _TrainingBar(AbstractContextManager[Callable[[], None]]):
-    """Batches of the whole training on one live line; epoch lines scroll above it."""
-
-    def __init__(self, done: int, total: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("training"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("batches"))
-        self.bar = Progress(*columns, TimeRemainingColumn(), transient=True)
-        self.task = self.bar.add_task("training", total=total, completed=done)
-
-    def __enter__(self) -> Callable[[], None]:
-        self.bar.start()
-        return lambda: self.bar.advance(self.task)
-
-    def __exit__(self, *failure: object) -> None:
-        self.bar.stop()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline import augment, features, images, training, whitening
+from pipeline import features, images, training, whitening
+from pipeline.body import FEATURES
 from pipeline.cut import frozen_until
 from pipeline.features import Views, features_of
-from pipeline.model import FEATURES, NORMALIZE, between, build_model
+from pipeline.model import NORMALIZE, between, both_ways, build_model
 from pipeline.optimizer import compile_model
 from pipeline.packed import Packed
 from pipeline.params import Augment, Params, Train
@@ -44,7 +45,16 @@ class Job:
 def build(params: Params, data: Data, num_classes: int) -> "keras.Model":
     """The network of the params, untrained, for the images of `data`."""
     shape = data.train.images.shape[1:]
-    return build_model(params.model, shape, num_classes, params.train.seed, params.backbone)
+    return build_model(params.model, shape, num_classes, params.train.seed, params.backbone, params.train.precision)
+
+
+def finished(params: Params, data: Data, trained: "keras.Model", num_classes: int) -> "keras.Model":
+    """The network to keep, with the weights of a trained one: no optimizer, no used-up seeds, nothing frozen."""
+    shape = data.train.images.shape[1:]
+    weights = trained.get_weights()
+    plain = build_model(params.model, shape, num_classes, params.train.seed, params.backbone)
+    plain.set_weights(weights)
+    return both_ways(plain) if params.model.test_time_flip else plain
 
 
 def job_of(whole: "keras.Model", params: Params, data: Data, weights: Path | None, labels: list[str]) -> Job:
@@ -85,7 +95,7 @@ def warm_up(job: Job, params: Params) -> None:
 
 def _job_on_features(whole: "keras.Model", params: Params, data: Data) -> Job | None:
     """What follows the frozen part, on features; None where the whole network must run in each epoch."""
-    changes, views = augment.is_on(params.augment), params.backbone.views
+    changes, views = params.augment.is_on, params.backbone.views
     first = frozen_until(whole)
     if first is None or (changes and not views):
         return None
@@ -124,7 +134,10 @@ def _named(data: Data) -> tuple[tuple[Packed, str], ...]:
 
 
 def _none(changes: Augment) -> Augment:
-    return changes.model_copy(update={name: False if name.startswith("flip") else 0.0 for name, _ in changes})
+    return changes.model_copy(
+        update={name: type(value)() for name, value in changes if not isinstance(value, str)}
+        | {"flip_horizontal": False}
+    )
 
 
 def _compiled(job: Job, params: Train) -> Job:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import canonical, weights
 from pipeline.backbone_params import NONE, Backbone
+from pipeline.body import FEATURES, WHITEN, application
 from pipeline.canonical import BROKEN
 from pipeline.errors import UserError
-from pipeline.model import FEATURES, NORMALIZE, WHITEN, application, between
+from pipeline.model import NORMALIZE, between, one_way
 
 if TYPE_CHECKING:
     import keras
@@ -63,7 +64,7 @@ def _from_ours(model: "keras.Model", body: "keras.Model", params: Backbone, file
             f"backbone.weights {params.weights} takes pictures of {_shape(have)}, this training has {_shape(want)}: "
             f"say image.size=[{have[0]},{have[1]}] image.channels={have[2]}"
         )
-    known = {layer.name: layer for layer in source.layers}
+    known = {layer.name: layer for layer in one_way(source).layers}
     in_body = {layer.name for layer in body.layers}
     same_classes = list(note["labels"]) == labels
     loaded = set()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model import WHITEN
+from pipeline.body import WHITEN
 from pipeline.packed import Packed
 
 if TYPE_CHECKING:

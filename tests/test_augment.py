@@ -7,11 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline import keras_setup
-from pipeline.augment import augment, is_on
+from pipeline.augment import augment
 from pipeline.params import Augment
 
 Images = NDArray[np.uint8]
-OFF: dict[str, Any] = {name: False if name.startswith("flip") else 0.0 for name in Augment.model_fields}
+SWITCHES = ("flip_horizontal", "flip_vertical", "whole_shifts")
+OFF: dict[str, Any] = {name: False if name in SWITCHES else 0.0 for name in Augment.model_fields}
 EVERYTHING = OFF | {
     "flip_horizontal": True,
     "flip_vertical": True,
@@ -41,18 +42,33 @@ def changed(images: Images, seed: int = 0, **settings: Any) -> Images:
 
 
 def test_nothing_asked_for_is_nothing_done() -> None:
-    assert not is_on(Augment(**OFF))
+    assert not Augment(**OFF).is_on
     assert np.array_equal(changed(noise()), noise())
 
 
-@pytest.mark.parametrize("name", list(OFF))
+@pytest.mark.parametrize("name", [name for name in EVERYTHING if name != "whole_shifts"])
 def test_any_change_counts_as_on(name: str) -> None:
-    assert is_on(Augment(**(OFF | {name: EVERYTHING[name]})))
+    assert Augment(**(OFF | {name: EVERYTHING[name]})).is_on
 
 
 def test_the_seed_alone_decides() -> None:
     first, same, other = (changed(noise(), seed, **EVERYTHING) for seed in (1, 1, 2))
     assert np.array_equal(first, same) and not np.array_equal(first, other)
+
+
+def test_whole_shifts_move_pixels_and_blend_none() -> None:
+    assert not Augment(**(OFF | {"whole_shifts": True})).is_on
+    images = noise()
+    moved = changed(images, shift_height=0.2, shift_width=0.2, whole_shifts=True)
+    kept = [np.isin(after, before).all() for before, after in zip(images, moved, strict=True)]
+    assert all(kept) and not np.array_equal(moved, images)
+    rows = {
+        step
+        for before, after in zip(images, moved, strict=True)
+        for step in range(-2, 3)
+        if np.array_equal(after[2:8, 4:6], np.roll(before, step, axis=0)[2:8, 4:6])
+    }
+    assert rows == {-2, -1, 0, 1, 2}
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -129,12 +129,14 @@ def test_force_leaves_the_lock_and_makes_no_second_run(finished: Checkout) -> No
     )
 
 
+@pytest.mark.slow
 def test_two_checkouts_agree(finished: Checkout, tmp_path: Path) -> None:
     other = make_checkout(tmp_path, *SMALL)
     other.repro()
     assert other.lock() == finished.lock()
 
 
+@pytest.mark.slow
 def test_an_experiment_changes_one_thing(finished: Checkout) -> None:
     done = finished.run("dvc", "exp", "run", "-n", "drop", "-S", "model.dropout=0.3")
     assert done.returncode == 0, done.stdout

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline import features, keras_setup
+from pipeline.body import FEATURES
 from pipeline.features import Views
-from pipeline.model import FEATURES, between, build_model
+from pipeline.model import between, build_model
 from pipeline.packed import Packed
 from tests.tracked_runs import params_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import keras_setup
 from pipeline.blocks import block_sizes
-from pipeline.model import build_model, summary
+from pipeline.model import both_ways, build_model, one_way, summary
 from pipeline.params import Params
 
 Make = Callable[..., Params]
@@ -131,3 +131,28 @@ def test_another_activation_is_that_of_every_layer(make_params: Make, batch_norm
     }
     assert {name for name, kind in activations.items() if kind == "gelu"} >= {"dense_1", "whiten_gelu"}
     assert "relu" not in activations.values() and not any("relu" in layer.name for layer in model.layers)
+
+
+def test_a_flipped_network_answers_the_same_to_a_picture_and_its_mirror_image(make_params: Make) -> None:
+    model = build(make_params(*PLAIN))
+    flipped, images = both_ways(model), some_images()
+    answers = flipped.predict(images, verbose=0)
+    plain, mirrored = (model.predict(given, verbose=0) for given in (images, images[:, :, ::-1]))
+    assert np.allclose(answers, (plain + mirrored) / 2, atol=1e-6) and not np.allclose(plain, mirrored, atol=1e-3)
+    assert np.allclose(answers, flipped.predict(images[:, :, ::-1], verbose=0), atol=1e-6)
+    assert one_way(flipped) is model and one_way(model) is model
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_lower_precision_has_the_same_weights_and_nearly_the_same_answers(make_params: Make, precision: str) -> None:
+    import keras
+
+    params = make_params(*PLAIN)
+    low = build_model(params.model, (8, 8, 1), 10, 0, precision=precision)
+    full = build(params)
+    assert keras.config.dtype_policy().name == "float32"
+    assert {weight.dtype for weight in low.weights} == {"float32"}
+    assert low.get_layer("dense_1").compute_dtype == precision.removeprefix("mixed_")
+    assert all(np.array_equal(*pair) for pair in zip(low.get_weights(), full.get_weights(), strict=True))
+    ours, theirs = (each.predict(some_images(), verbose=0) for each in (low, full))
+    assert ours.dtype == np.float32 and np.allclose(ours, theirs, atol=2e-2)

@@ -82,6 +82,22 @@ def test_one_cycle_warms_up_and_comes_down(make_params: Make) -> None:
     assert rates[-1] == pytest.approx(0, abs=1e-4)
 
 
+def test_a_triangle_goes_straight_up_and_straight_down(make_params: Make) -> None:
+    built = optimizer(make_params, "train.schedule=triangular")
+    rates = [rate_at(built, step) for step in range(TOTAL + 1)]
+    assert (rates[0], rates[23], rates[TOTAL]) == pytest.approx((0.02, 0.1, 0.007))
+    assert np.diff(rates[:24]) == pytest.approx(0.08 / 23, rel=1e-3)
+    assert np.diff(rates[23:]) == pytest.approx(-0.093 / 77, rel=1e-3)
+
+
+def test_small_numbers_are_scaled_up_where_they_have_sixteen_bits(make_params: Make) -> None:
+    kinds = {
+        precision: type(optimizer(make_params, f"train.precision={precision}")).__name__
+        for precision in ("float32", "mixed_bfloat16", "mixed_float16")
+    }
+    assert kinds == {"float32": "AdamW", "mixed_bfloat16": "AdamW", "mixed_float16": "LossScaleOptimizer"}
+
+
 def test_one_cycle_holds_for_a_single_step(make_params: Make) -> None:
     built = build_optimizer(make_params("train.schedule=one-cycle", "train.epochs=1").train, 1)
     assert 0 < rate_at(built, 0) < 1

@@ -98,6 +98,21 @@ def test_params_cannot_be_changed_after_they_were_checked(make_params: Make) -> 
         make_params().train.epochs = 5  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["train.epochs=2"], "train.small_epochs is 2 of 2 train.epochs: leave some"),
+        (["model.pooling=flatten"], "with model.pooling flatten each size has its own weights"),
+        (["train.small_scale=0.1"], "nothing is left of 1 pixels after block 1"),
+        (["backbone.name=vgg16", "image.size=[32,32]", "image.channels=3"], "starts from backbone has one size"),
+    ],
+)
+def test_small_images_must_fit_the_training(make_params: Make, overrides: list[str], line: str) -> None:
+    with pytest.raises(UserError) as error:
+        make_params("train.small_epochs=2", "model.pooling=max", *overrides)
+    assert line in str(error.value) and "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("channels", ["true", "1.0", "2", "grey"])
 def test_channels_are_one_or_three_and_nothing_like_it(make_params: Make, channels: str) -> None:
     with pytest.raises(UserError, match=r"image\.channels"):

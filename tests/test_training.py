@@ -143,6 +143,41 @@ def test_a_killed_training_goes_on_bit_exactly(
     assert same_weights(resumed, undisturbed)
 
 
+SMALL = ("model.pooling=average", "train.small_epochs=2", "train.small_scale=0.75")
+
+
+def test_small_images_come_first_and_a_kill_changes_nothing(tmp_path: Path, make_params: Make) -> None:
+    chosen = (*SETTINGS, *RICH, "train.optimizer=sgdw", "train.schedule=triangular")
+    _, large, _ = train(make_params(*chosen, *SMALL[:1]), tmp_path / "large.npz")
+    params = make_params(*chosen, *SMALL)
+    undisturbed, whole, told = train(params, tmp_path / "undisturbed.npz")
+    assert [row["epoch"] for row in told] == [1, 2, 3, 4] and whole[0] != large[0]
+    for epoch in (2, 3, 4):
+        with pytest.raises(Killed):
+            train(params, tmp_path / "killed.npz", killed_in=epoch)
+    resumed, history, told = train(params, tmp_path / "killed.npz")
+    assert 0 < len(told) < 4
+    assert history == whole and same_weights(resumed, undisturbed)
+    assert resumed.evaluate(LEARNABLE.val.images, LEARNABLE.val.labels, verbose=0)[0] == pytest.approx(
+        whole[-1]["val_loss"], rel=1e-4
+    )
+
+
+def test_averaged_weights_of_small_images_are_not_gone_on_from(tmp_path: Path, make_params: Make) -> None:
+    changes = (*SETTINGS, *SMALL, "train.optimizer=sgd", "model.dropout=0", "model.dense_dropout=0")
+    averaged, plain = (
+        train(make_params(*changes, f"train.average={average}"), tmp_path / f"{average}.npz")[1] for average in (0.5, 0)
+    )
+    assert [row["loss"] for row in averaged] == [row["loss"] for row in plain]
+    assert [row["val_loss"] for row in averaged] != [row["val_loss"] for row in plain]
+
+
+def test_stopping_among_the_small_images_ends_the_training(tmp_path: Path, make_params: Make) -> None:
+    early = ("train.epochs=60", "train.small_epochs=50", "train.patience=1", "train.optimizer=adam")
+    _, history, _ = train(make_params(*SETTINGS, *SMALL[::2], *early), tmp_path / "saved.npz", MISLEADING)
+    assert len(history) < 50
+
+
 def test_a_resumed_training_remembers_best_weights_from_before_the_kill(tmp_path: Path, make_params: Make) -> None:
     params = make_params(*SETTINGS, "train.epochs=30", "train.patience=3", "train.optimizer=adam")
     undisturbed, whole, _ = train(params, tmp_path / "undisturbed.npz", MISLEADING)

@@ -109,7 +109,9 @@ def test_fine_tuning_on_features_is_that_of_the_whole_network(
         assert np.allclose(on_features[name], on_pixels[name], atol=1e-4), name
 
 
-@pytest.mark.parametrize("more", [(), ("backbone.head_epochs=1", "backbone.normalize=true")])
+@pytest.mark.parametrize(
+    "more", [pytest.param((), marks=pytest.mark.slow), ("backbone.head_epochs=1", "backbone.normalize=true")]
+)
 def test_views_are_run_through_the_frozen_layers_once(
     tmp_path: Path, two: Path, make_params: Make, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
 ) -> None:

@@ -150,6 +150,7 @@ def survive(url: str, restart: Callable[[], None] = lambda: None) -> None:
         parent.end()
 
 
+@pytest.mark.slow
 def test_a_study_on_sqlite_survives_kills(folder: Path) -> None:
     url = f"sqlite:///{folder / 'tune.db'}"
     survive(url)

@@ -89,11 +89,11 @@ def augmented(number: int) -> Path:
     Raises:
         UserError: there is no such image, or `augment` changes nothing.
     """
-    from pipeline.augment import augment, is_on
+    from pipeline.augment import augment
 
     params, train = params_file.load(paths.PARAMS), packed.load(paths.TRAIN)
     _must_have(train, number)
-    if not is_on(params.augment):
+    if not params.augment.is_on:
         raise UserError("every key of `augment` is off: set one in params.yaml, as in augment.rotation=10")
     keras_setup.prepare()
     copies = np.repeat(np.asarray(train.images[number])[None], VERSIONS, axis=0)

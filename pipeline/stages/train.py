@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import canonical, keras_setup, packed, params_file, paths, record, run_key, start_weights, transfer
+from pipeline import (
+    canonical,
+    devices,
+    keras_setup,
+    packed,
+    params_file,
+    paths,
+    record,
+    run_key,
+    start_weights,
+    transfer,
+)
 from pipeline.checkpoint import Row
 from pipeline.errors import os_errors, run_main
 from pipeline.files import replacing, write_text
@@ -34,17 +45,17 @@ def train(params: Params, data: Data, classes: list[str], saved: Path, watch: Wa
         saved: the checkpoint to go on from and to write.
         watch: told about each epoch.
     """
-    model = transfer.build(params, data, len(classes))
-    layers = summary(model)
-    say(layers)
-    write_text(outputs.summary, layers)
-    job = transfer.job_of(model, params, data, start_weights.find(params.backbone), classes)
-    if not saved.exists():
-        transfer.warm_up(job, params)
-    history = fit(job.model, job.data, params.train, job.changes, saved, watch)
-    weights = model.get_weights()
-    final = transfer.build(params, data, len(classes))  # no optimizer, no used-up seeds, nothing frozen
-    final.set_weights(weights)
+    weights = start_weights.find(params.backbone)
+    with devices.shared():
+        model = transfer.build(params, data, len(classes))
+        layers = summary(model)
+        say(layers)
+        write_text(outputs.summary, layers)
+        job = transfer.job_of(model, params, data, weights, classes)
+        if not saved.exists():
+            transfer.warm_up(job, params)
+        history = fit(job.model, job.data, params.train, job.changes, saved, watch)
+    final = transfer.finished(params, data, model, len(classes))
     canonical.save(final, outputs.model, {"labels": classes, "params": run_key.train_params(params)})
     write_history(history, outputs.history)
 

@@ -1,6 +1,6 @@
-"""Seconds per epoch and memory, ours against plain Keras `fit`: `python -m benchmarks.training_speed`.
+"""Seconds per epoch and memory, ours against plain Keras `fit`: `python -m benchmarks.overhead`.
 
-Same network (the cifar10-cnn of the course notebooks), batch size, uint8 images and rescaling in the
+Same network (the cifar10-deep of the course notebooks), batch size, uint8 images and rescaling in the
 model; augmentation off, both deterministic, validation on both sides. Every measurement is a process of
 its own; the two alternate. Memory is the peak resident set, and its part that is not file pages.
 """
@@ -22,11 +22,7 @@ import numpy as np
 from benchmarks.common import REPOSITORY, keep, spread
 
 EPOCHS = 4  # the first builds the graph and is left out
-SIDE, CHANNELS, CLASSES, BATCH = 32, 3, 10, 32
-NETWORK = (
-    *("model.filters=[32,64]", "model.padding=valid", "model.dense=[64]"),
-    *(f"train.epochs={EPOCHS}", f"train.batch_size={BATCH}"),
-)
+SIDE, CHANNELS, CLASSES, BATCH = 32, 3, 10, 64
 
 
 def write_split(folder: Path, count: int) -> None:
@@ -65,7 +61,7 @@ def measure(side: str, folder: Path) -> dict[str, float]:
     from pipeline.optimizer import compile_model
 
     params = params_file.parse(
-        YAML(typ="safe").load(compose(REPOSITORY / "presets", "digits", ["image.size=[32,32]", *NETWORK]))
+        YAML(typ="safe").load(compose(REPOSITORY / "presets", "cifar10-deep", [f"train.epochs={EPOCHS}"]))
     )
     keras_setup.deterministic(params.train.seed, params.train.threads)
     memory = NonFileMemory()
@@ -116,20 +112,19 @@ def _plain(model: Any, train: Any, val: Any) -> list[float]:
 
 def measured(side: str, folder: Path) -> dict[str, float]:
     """`measure` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.training_speed", "--measure", side, "--folder", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.overhead", "--measure", side, "--folder", str(folder)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
 def compare(rounds: int, images: int, folder: Path) -> dict[str, Any]:
-    """Alternates both sides, and ours on four times the images; prints and returns the figures."""
-    found: dict[str, list[dict[str, float]]] = {"ours": [], "plain": [], "ours_4x": []}
+    """Alternates both sides; prints and returns the figures."""
+    found: dict[str, list[dict[str, float]]] = {"ours": [], "plain": []}
     for number in range(rounds):
         for side in ("ours", "plain"):
-            found[side].append(measured(side, folder / "1x"))
+            found[side].append(measured(side, folder))
             print(f"round {number + 1}, {side}: {found[side][-1]}", flush=True)
-    found["ours_4x"].append(measured("ours", folder / "4x"))
     median = {
         side: {key: statistics.median(row[key] for row in rows) for key in rows[0]} for side, rows in found.items()
     }
@@ -142,7 +137,6 @@ def compare(rounds: int, images: int, folder: Path) -> dict[str, Any]:
     ratios = {
         "seconds": median["ours"]["seconds"] / median["plain"]["seconds"],
         "peak_memory": median["ours"]["peak"] / median["plain"]["peak"],
-        "non_file_memory_4x": median["ours_4x"]["non_file"] / median["ours"]["non_file"],
     }
     print(f"ours / plain Keras, ratios of medians: {ratios}")
     return {"images": images, "ratios": ratios, "rounds": found}
@@ -159,10 +153,9 @@ def main() -> None:
         print(json.dumps(measure(given.measure, given.folder)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        for name, times in (("1x", 1), ("4x", 4)):
-            write_split(Path(folder) / name / "train", given.images * times)
-            write_split(Path(folder) / name / "val", given.images // 5)
-        keep("training_speed", compare(given.rounds, given.images, Path(folder)))
+        write_split(Path(folder) / "train", given.images)
+        write_split(Path(folder) / "val", given.images // 5)
+        keep("overhead", compare(given.rounds, given.images, Path(folder)))
 
 
 if __name__ == "__main__":
