@@ -1,14 +1,29 @@
 """Imports TensorFlow and Keras quietly and makes them deterministic."""
 
+import ctypes
 import os
 
 from pipeline.errors import UserError
+
+# Of glibc's `mallopt`. Freed memory stays with the process: each step of a training asks for the same blocks again, and
+# the kernel would fill each page of them with zeros anew.
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
+KEPT = {TRIM_THRESHOLD: 2**31 - 1, MMAP_MAX: 0, ARENA_MAX: 1}
 
 
 def prepare() -> None:
     """Sets what TensorFlow and Keras read from the environment at import; call before importing either."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Where the C library is glibc; others have no such settings."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt:
+        for setting, value in KEPT.items():
+            mallopt(setting, value)
 
 
 def deterministic(seed: int, threads: int) -> None:

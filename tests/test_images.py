@@ -9,8 +9,8 @@ from pipeline import keras_setup
 from pipeline.images import num_batches, plain_batches, training_batches
 from pipeline.packed import Packed
 from pipeline.params import Augment
+from tests.test_augment import OFF
 
-OFF: dict[str, Any] = {name: False if name.startswith("flip") else 0.0 for name in Augment.model_fields}
 PLAIN = Augment(**OFF)
 CHANGED = Augment(**(OFF | {"rotation": 20.0, "brightness": 0.2, "flip_horizontal": True}))
 COUNT, BATCH = 43, 5  # more than one call into Python gathers
@@ -133,3 +133,13 @@ def test_alternate_flips_turn_each_image_in_every_other_epoch() -> None:
     assert {tuple(row) for row in turned.values()} == {(True, False, True, False), (False, True, False, True)}
     assert equal(drawn(range(2, 4), params=alternate), drawn(range(4), params=alternate)[2 * STEPS :])
     assert not equal(drawn(range(1), params=alternate), drawn(range(1), seed=1, params=alternate))
+
+
+def test_smaller_images_are_means_of_their_areas() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 3), dtype=np.uint8)
+    given = Packed(pixels, np.zeros(COUNT, np.int32))
+    expected = np.round(pixels.reshape(COUNT, 4, 2, 4, 2, 3).mean(axis=(2, 4)))
+    small = np.concatenate([images.numpy() for images, _ in plain_batches(given, BATCH, (4, 4))])
+    assert small.dtype == np.uint8 and np.abs(small.astype(float) - expected).max() <= 0.5
+    trained = next(iter(training_batches(given, COUNT, 0, range(1), PLAIN, (4, 4))))[0].numpy()
+    assert sorted(map(bytes, trained)) == sorted(map(bytes, small))

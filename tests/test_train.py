@@ -11,6 +11,7 @@ import pytest
 from pipeline import canonical, keras_setup
 from pipeline.checkpoint import Row
 from pipeline.errors import UserError
+from pipeline.model import one_way
 from pipeline.params import Params
 from pipeline.stages.train import Outputs, train, write_history
 from tests.test_training import LEARNABLE, RICH, SETTINGS, Killed
@@ -62,6 +63,15 @@ def test_the_saved_model_is_the_trained_one_with_labels_and_params(tmp_path: Pat
     accuracy = np.mean(model.predict(LEARNABLE.val.images, verbose=0).argmax(axis=1) == LEARNABLE.val.labels)
     assert note["labels"] == CLASSES and note["params"]["train"]["epochs"] == 2
     assert accuracy == pytest.approx(history["val_accuracy"].iloc[-1])
+
+
+def test_what_is_saved_is_float32_and_answers_both_ways(tmp_path: Path, make_params: Make) -> None:
+    changes = ("train.precision=mixed_bfloat16", "model.test_time_flip=true", "train.epochs=1")
+    run(make_params(*SETTINGS, *changes), tmp_path, tmp_path / "saved.npz")
+    model, _ = canonical.load(outputs(tmp_path).model)
+    assert {layer.compute_dtype for layer in one_way(model).layers if layer.weights} == {"float32"}
+    images = LEARNABLE.val.images
+    assert np.allclose(model.predict(images, verbose=0), model.predict(images[:, :, ::-1], verbose=0), atol=1e-6)
 
 
 def test_the_summary_is_written_and_said(tmp_path: Path, make_params: Make, capsys: pytest.CaptureFixture[str]) -> None:

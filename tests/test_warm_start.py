@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import keras_setup, warm_start
 from pipeline.errors import UserError
-from pipeline.model import build_model
+from pipeline.model import both_ways, build_model
 from pipeline.params import Params
 from tests.small_model import LABELS, save_model
 
@@ -43,6 +43,17 @@ def test_a_model_of_ours_is_taken_over_whole(tmp_path: Path, make_params: Make) 
 
     file = save_model(tmp_path / "model.keras")
     source, _ = canonical.load(file)
+    model = begun(ours(make_params, file), file)
+    for name in ("block_1_conv_1", "dense_1", "probabilities"):
+        assert np.array_equal(weights_of(model, name), weights_of(source, name)), name
+
+
+def test_a_model_that_answers_both_ways_is_taken_over_from_inside(tmp_path: Path, make_params: Make) -> None:
+    from pipeline import canonical
+
+    source, _ = canonical.load(save_model(tmp_path / "model.keras"))
+    file = tmp_path / "flipped.keras"
+    canonical.save(both_ways(source), file, {"labels": LABELS})
     model = begun(ours(make_params, file), file)
     for name in ("block_1_conv_1", "dense_1", "probabilities"):
         assert np.array_equal(weights_of(model, name), weights_of(source, name)), name

@@ -76,6 +76,7 @@ def _train_tracked(params: Params, journal: Journal, key: str) -> None:
     with ended_properly(live):
         live.start(**record.start_facts(params))
         record.keep_origin(journal)
+        say(f"train: {len(data.train):,} images to train on, {len(data.val):,} to validate on")
         train(params, data, classes, journal.checkpoint, live.epoch, OUTPUTS)
         write_text(paths.RUN_KEY, key + "\n")
         record.keep_training(journal)
