@@ -77,6 +77,8 @@ def passed(row: dict[str, Any], bar: float) -> float | None:
 
 def tell(found: dict[str, list[dict[str, Any]]]) -> None:
     for name, rows in found.items():
+        if not rows:
+            continue
         accuracies = [row["accuracy"] for row in rows]
         mean, deviation = statistics.mean(accuracies), statistics.stdev(accuracies) if len(rows) > 1 else 0.0
         print(
@@ -102,6 +104,11 @@ def main() -> None:
     parser.add_argument("--split-seeds", action="store_true", help="each seed divides the images, too")
     parser.add_argument("--name", help="of the result file (default: the preset)")
     given = parser.parse_args()
+    about = {
+        "preset": given.preset,
+        "plain_script": given.plain,
+        "overrides": [portable(item) for item in given.overrides],
+    }
     found: dict[str, list[dict[str, Any]]] = {"fast": [], "plain": []}
     with clone() as mine, clone() as theirs:
         if given.plain != "none":
@@ -116,13 +123,8 @@ def main() -> None:
                 row["passed"] = passed(row, found["plain"][-1]["accuracy"])
             found["fast"].append(row)
             print(f"seed {seed}, fast: accuracy {row['accuracy']:.4f}, {row['seconds']:.0f} s", flush=True)
+            keep(f"time_to_accuracy-{given.name or given.preset}", {**about, **found})  # what there is, if cut off
     tell(found)
-    about = {
-        "preset": given.preset,
-        "plain_script": given.plain,
-        "overrides": [portable(item) for item in given.overrides],
-    }
-    keep(f"time_to_accuracy-{given.name or given.preset}", {**about, **found})
 
 
 if __name__ == "__main__":
