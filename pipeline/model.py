@@ -62,8 +62,10 @@ def _policy(precision: str) -> Iterator[None]:
 
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
-    yield
-    keras.config.set_dtype_policy(before)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def both_ways(model: "keras.Model") -> "keras.Model":
