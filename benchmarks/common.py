@@ -57,6 +57,13 @@ def portable(override: str) -> str:
     return f"{key}={Path(value).name}" if key in ("dataset.path", "dataset.mirror", "backbone.weights") else override
 
 
+def top(folder: Path) -> Path:
+    """Below the folders that wrap everything."""
+    while len(inside := list(folder.iterdir())) == 1:
+        folder = inside[0]
+    return folder
+
+
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Median with the smallest and largest value."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"

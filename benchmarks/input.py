@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.common import clone, keep, run_in, spread
+from benchmarks.common import clone, keep, run_in, spread, top
 
 SIDE, BATCH, EPOCHS = 100, 64, 3
 KINDS = ("ours", "directory", "generator")
@@ -68,13 +68,6 @@ def rate(kind: str, folder: Path, pictures: Path) -> float:
         sys.exit(f"measuring {kind} failed:\n{done.stderr}")
     epochs = json.loads(done.stdout.splitlines()[-1])
     return float(statistics.median(count / seconds for count, seconds in epochs[1:]))
-
-
-def top(folder: Path) -> Path:
-    """Below the folders that wrap everything."""
-    while len(inside := [item for item in folder.iterdir() if item.is_dir()]) == 1:
-        folder = inside[0]
-    return folder
 
 
 def main() -> None:

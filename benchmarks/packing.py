@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from benchmarks.common import keep, spread
+from benchmarks.common import keep, spread, top
 
 SIDE = 32  # of the pictures in the archive
 
@@ -120,7 +120,7 @@ def main() -> None:
         quarter(given.archive, Path(scratch, "quarter.tar.xz"))
         places = {
             "pack": given.archive.resolve(),
-            "keras": _top(Path(scratch, "unpacked")),
+            "keras": top(Path(scratch, "unpacked")),
             "quarter": Path(scratch, "quarter.tar.xz"),
         }
         for number in range(given.rounds):
@@ -150,13 +150,6 @@ def report(found: dict[str, list[dict[str, float]]]) -> None:
         print(f"{kind}, {what}: {spread([item[what] for item in found[kind]], 1)} s")
     print({name: round(value, 2) for name, value in ratios.items()})
     keep("packing", {"rounds": found, "ratios": ratios})
-
-
-def _top(folder: Path) -> Path:
-    """Below the folders that wrap everything."""
-    while len(inside := list(folder.iterdir())) == 1:
-        folder = inside[0]
-    return folder
 
 
 if __name__ == "__main__":

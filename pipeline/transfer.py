@@ -134,10 +134,7 @@ def _named(data: Data) -> tuple[tuple[Packed, str], ...]:
 
 
 def _none(changes: Augment) -> Augment:
-    return changes.model_copy(
-        update={name: type(value)() for name, value in changes if not isinstance(value, str)}
-        | {"flip_horizontal": False}
-    )
+    return changes.model_copy(update={name: 0.0 if isinstance(value, float) else False for name, value in changes})
 
 
 def _compiled(job: Job, params: Train) -> Job:
