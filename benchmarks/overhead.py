@@ -75,8 +75,10 @@ def measure(side: str, folder: Path) -> dict[str, float]:
 
 
 def _ours(model: Any, train: Any, val: Any, params: Any, folder: Path) -> list[float]:
+    from pipeline.quick_gradients import quicken
     from pipeline.training import Data, fit
 
+    quicken(model)
     ends = [time.monotonic()]
     fit(
         model,

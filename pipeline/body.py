@@ -78,11 +78,13 @@ def _convolution_blocks(hidden: "keras.KerasTensor", params: Model, seed: int) -
     count = len(params.filters)
     kernels, pools, rates = (per_block(value, count) for value in (params.kernel, params.pool, params.dropout))
     for block, layers in enumerate(convolutions(params)):
-        pool_after = 1 if params.pool_after == "first" else len(layers)
         for number, (filters, padding) in enumerate(layers, start=1):
             name = f"block_{block + 1}_conv_{number}"
-            hidden = _convolution(hidden, filters, int(kernels[block]), padding, params, name)
-            hidden = _pool(hidden, int(pools[block]), block) if number == pool_after else hidden
+            pool = int(pools[block]), block
+            early = pool if params.pool_after == "first" and number == 1 else None
+            hidden = _convolution(hidden, filters, int(kernels[block]), padding, params, name, early)
+            if params.pool_after == "last" and number == len(layers):
+                hidden = _pool(hidden, *pool)
         if not layers:
             hidden = _pool(hidden, int(pools[block]), block)
         hidden = dropout(hidden, rates[block], f"block_{block + 1}_dropout", seed + 1 + block)
@@ -96,14 +98,22 @@ def _pool(hidden: "keras.KerasTensor", pool: int, block: int) -> "keras.KerasTen
 
 
 def _convolution(
-    hidden: "keras.KerasTensor", filters: int, kernel: int, padding: str, params: Model, name: str
+    hidden: "keras.KerasTensor",
+    filters: int,
+    kernel: int,
+    padding: str,
+    params: Model,
+    name: str,
+    early: tuple[int, int] | None,
 ) -> "keras.KerasTensor":
+    """A convolution, normalised where wanted, and its activation; `early` is the pool that comes before these two."""
     import keras
 
     if not params.batch_norm:
         convolution = keras.layers.Conv2D(filters, kernel, padding=padding, activation=params.activation, name=name)
-        return convolution(hidden)
+        return _pool(convolution(hidden), *early) if early else convolution(hidden)
     hidden = keras.layers.Conv2D(filters, kernel, padding=padding, use_bias=False, name=name)(hidden)
+    hidden = _pool(hidden, *early) if early else hidden
     hidden = keras.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(hidden)
     return _activated(hidden, params, name)
 

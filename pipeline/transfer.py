@@ -16,6 +16,7 @@ from pipeline.optimizer import compile_model
 from pipeline.packed import Packed
 from pipeline.params import Augment, Params, Train
 from pipeline.progress import say
+from pipeline.quick_gradients import quicken
 from pipeline.training import Data
 from pipeline.warm_start import begin
 
@@ -139,5 +140,6 @@ def _none(changes: Augment) -> Augment:
 
 def _compiled(job: Job, params: Train) -> Job:
     steps = images.num_batches(len(job.data.train), params.batch_size)
+    quicken(job.model)
     compile_model(job.model, params, steps, int(job.model.output_shape[-1]))
     return job
