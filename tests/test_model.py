@@ -111,7 +111,7 @@ def test_pooling_after_the_first_convolution_spares_the_second(make_params: Make
     }
     assert names["last"].index("block_1_pool") > names["last"].index("block_1_conv_2_relu")
     first = names["first"]
-    assert first.index("block_1_conv_1_relu") < first.index("block_1_pool") < first.index("block_1_conv_2")
+    assert first.index("block_1_conv_1") < first.index("block_1_pool") < first.index("block_1_conv_1_norm")
     assert sorted(first) == sorted(names["last"])
 
 
