@@ -2,7 +2,8 @@
 
 The peak is that of a product of two float32 matrices with the same threads. Operations of a training step, forward and
 backward, are counted by TensorFlow's profiler in the step's graph; seconds are those of whole epochs of `training.fit`
-on random images of the preset's size, validation with one batch. Peak and epochs alternate; medians with their spread.
+on random images, validation with one batch. Where the first epochs of a preset see smaller images, these are measured,
+too, and the whole is weighed as the preset has it. Peak and epochs alternate; medians with their spread.
 """
 
 import argparse
@@ -69,21 +70,21 @@ def operations(model: "keras.Model", batch: int) -> float:
     return float(model_analyzer.profile(graph, options=options).total_float_ops) / batch
 
 
-def epoch_seconds(params: Any, images: int, num_classes: int) -> tuple[float, "keras.Model"]:
-    """Seconds of an epoch once its graph is built, and the network."""
+def epoch_seconds(params: Any, size: tuple[int, int], images: int, num_classes: int) -> tuple[float, "keras.Model"]:
+    """Seconds of an epoch on images of a size, once its graph is built, and the network."""
     from pipeline import transfer
     from pipeline.packed import Packed
     from pipeline.training import Data, fit
 
     random = np.random.default_rng(0)
-    shape = (*params.image.size, params.image.channels)
+    shape = (*size, params.image.channels)
 
     def split(count: int) -> Packed:
         pixels = random.integers(0, 256, (count, *shape), dtype=np.uint8)
         return Packed(pixels, random.integers(0, num_classes, count).astype(np.int32))
 
     data = Data(split(images), split(params.train.batch_size))
-    train = params.train.model_copy(update={"epochs": 3, "patience": 0})
+    train = params.train.model_copy(update={"epochs": 3, "patience": 0, "small_epochs": 0})
     whole = transfer.build(params, data, num_classes)
     job = transfer.job_of(whole, params.model_copy(update={"train": train}), data, None, [])
     seconds: list[float] = []
@@ -99,22 +100,34 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=10)
     given = parser.parse_args()
     from pipeline import keras_setup
+    from pipeline.blocks import scaled
     from tests.tracked_runs import params_of
 
     params = params_of(*given.overrides, preset=given.preset)
     keras_setup.deterministic(params.train.seed, params.train.threads)
-    peaks, rates, per_image = [], [], 0.0
+    height, width = params.image.size
+    sizes = {(height, width): params.train.epochs - params.train.small_epochs}
+    if params.train.small_epochs:
+        sizes[scaled((height, width), params.train.small_scale)] = params.train.small_epochs
+    peaks: list[float] = []
+    rows: dict[tuple[int, int], Any] = {size: {"epochs": epochs, "rates": []} for size, epochs in sizes.items()}
     for number in range(ROUNDS):
-        peaks.append(peak() / 1e9)
-        seconds, whole = epoch_seconds(params, given.images, given.classes)
-        per_image = per_image or operations(whole, params.train.batch_size)
-        rates.append(per_image * given.images / seconds / 1e9)
-        print(f"round {number + 1}: product {peaks[-1]:.0f}, training {rates[-1]:.0f} billion a second", flush=True)
-    share = statistics.median(rates) / statistics.median(peaks)
-    print(f"{per_image / 1e6:.1f} million operations an image; product {spread(peaks, 0)}, training {spread(rates, 0)}")
-    print(f"training reaches {share:.0%} of the product, ratio of medians")
-    found = {"preset": given.preset, "overrides": given.overrides, "operations": per_image}
-    keep(f"roofline-{given.preset}", {**found, "peak": peaks, "training": rates, "share": share})
+        for size, row in rows.items():
+            peaks.append(peak() / 1e9)
+            seconds, whole = epoch_seconds(params, size, given.images, given.classes)
+            if "operations" not in row:
+                row["operations"] = operations(whole, params.train.batch_size)
+            row["rates"].append(row["operations"] * given.images / seconds / 1e9)
+            print(f"round {number + 1}, {size}: product {peaks[-1]:.0f}, training {row['rates'][-1]:.0f}", flush=True)
+    print(f"billions of operations a second: product {spread(peaks, 0)}")
+    for size, row in rows.items():
+        print(f"training on {size}, {row['operations'] / 1e6:.0f} million an image: {spread(row['rates'], 0)}")
+    work = {size: row["epochs"] * row["operations"] for size, row in rows.items()}
+    took = sum(work[size] / statistics.median(row["rates"]) for size, row in rows.items())
+    share = sum(work.values()) / took / statistics.median(peaks)
+    print(f"training as a whole reaches {share:.0%} of the product, ratio of medians")
+    found = {"preset": given.preset, "overrides": given.overrides, "peak": peaks, "share": share}
+    keep(f"roofline-{given.preset}", {**found, "sizes": {"x".join(map(str, size)): row for size, row in rows.items()}})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-LARGEST = 64 * 64  # pixels of a map; for larger ones oneDNN's own gradient of a kernel is as quick, and needs less memory
+LARGEST = 64 * 64  # pixels of a map; above, oneDNN's own gradient of a kernel is as quick, and needs less memory
 
 
 def quicken(model: "keras.Model") -> None:
@@ -32,14 +32,14 @@ def _is_plain(layer: "keras.layers.Conv2D") -> bool:
 def _quick_operation(padding: str) -> Any:
     import tensorflow as tf
 
-    @tf.custom_gradient
     def convolve(images: "tf.Tensor", kernel: "tf.Tensor") -> Any:
         def gradients(upstream: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
             return of_images(upstream, kernel, padding), of_kernel(images, upstream, kernel.shape, padding)
 
         return tf.nn.conv2d(images, kernel, 1, padding.upper()), gradients
 
-    return lambda inputs, kernel: convolve(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
+    operation = tf.custom_gradient(convolve)
+    return lambda inputs, kernel: operation(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
 
 
 def of_images(upstream: "tf.Tensor", kernel: "tf.Tensor", padding: str) -> "tf.Tensor":

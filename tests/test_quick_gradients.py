@@ -1,25 +1,33 @@
 """Quick gradients of convolutions are those of TensorFlow, up to rounding, and the network stays a plain one."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
 from pipeline.quick_gradients import LARGEST, quicken
 
-
-def _gradients(model, images):
+if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
-    images = tf.constant(images)
+
+def _gradients(model: "keras.Model", images: np.ndarray) -> list[np.ndarray]:
+    import tensorflow as tf
+
+    pixels = tf.constant(images)
     with tf.GradientTape() as tape:
-        tape.watch(images)
-        loss = tf.reduce_mean(tf.square(model(images, training=True)))
-    return [np.asarray(each) for each in tape.gradient(loss, [images, *model.trainable_variables])]
+        tape.watch(pixels)
+        loss = tf.reduce_mean(tf.square(model(pixels, training=True)))
+    variables = [variable.value for variable in model.trainable_variables]
+    return [np.asarray(each) for each in tape.gradient(loss, [pixels, *variables])]
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, (2, 3), (3, 1)])
 @pytest.mark.parametrize("size", [(9, 12), (65, 70)])
-def test_gradients_are_tensorflows(kernel, padding, size):
+def test_gradients_are_tensorflows(kernel: Any, padding: str, size: tuple[int, int]) -> None:
     import keras
 
     given = keras.Input((*size, 3))
@@ -36,12 +44,12 @@ def test_gradients_are_tensorflows(kernel, padding, size):
         np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-6)
 
 
-def test_both_ways_of_the_kernels_gradient_were_tried():
+def test_both_ways_of_the_kernels_gradient_were_tried() -> None:
     assert 9 * 12 <= LARGEST < 65 * 70
 
 
 @pytest.mark.parametrize("setting", [{"strides": 2}, {"dilation_rate": 2}, {"groups": 2}])
-def test_other_convolutions_are_left_alone(setting):
+def test_other_convolutions_are_left_alone(setting: dict[str, int]) -> None:
     import keras
 
     given = keras.Input((8, 8, 4))
@@ -50,7 +58,7 @@ def test_other_convolutions_are_left_alone(setting):
     assert "convolution_op" not in vars(model.get_layer("only"))
 
 
-def test_a_quick_network_can_be_saved_and_loaded_as_a_plain_one(tmp_path):
+def test_a_quick_network_can_be_saved_and_loaded_as_a_plain_one(tmp_path: Path) -> None:
     import keras
 
     given = keras.Input((8, 8, 3))
@@ -63,7 +71,7 @@ def test_a_quick_network_can_be_saved_and_loaded_as_a_plain_one(tmp_path):
     np.testing.assert_array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
 
 
-def test_an_unknown_number_of_images_in_a_graph():
+def test_an_unknown_number_of_images_in_a_graph() -> None:
     import keras
     import tensorflow as tf
 
@@ -72,13 +80,13 @@ def test_an_unknown_number_of_images_in_a_graph():
     model = keras.Model(given, keras.layers.Conv2D(2, 3)(hidden))
     quicken(model)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3))])
-    def step(images):
+    def step(images: "tf.Tensor") -> Any:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(model(images, training=True)))
         return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
 
     images = np.random.default_rng(0).normal(size=(3, 8, 8, 3)).astype(np.float32)
-    in_graph, at_once = step(images), _gradients(model, images)[1:]
+    graph = tf.function(step, input_signature=[tf.TensorSpec((None, 8, 8, 3))])
+    in_graph, at_once = graph(images), _gradients(model, images)[1:]
     for one, other in zip(in_graph, at_once, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
