@@ -1,9 +1,10 @@
 """Images a second on their way to the network, against Keras's loaders: `python -m benchmarks.input PICTURES.zip`.
 
-The archive holds class folders. Ours are epochs of `training_batches` on the packed split, flipped, rotated, shifted;
-theirs are `image_dataset_from_directory`, which changes nothing, and `ImageDataGenerator.flow_from_directory` with the
-changes of the flowers notebook. No network runs. Alternating, each in a process of its own; the first epoch of each is
-left out, imports and packing are not counted (for packing see `benchmarks.packing`).
+The archive holds class folders. Ours are epochs of `training_batches` on the packed split, flipped, rotated, shifted,
+and the same `unchanged`; theirs are `image_dataset_from_directory`, which changes nothing, and
+`ImageDataGenerator.flow_from_directory` with the changes of the flowers notebook. No network runs. Alternating, each in
+a process of its own; the first epoch of each is left out, imports and packing are not counted (for packing see
+`benchmarks.packing`).
 """
 
 import argparse
@@ -21,7 +22,8 @@ from typing import Any
 from benchmarks.common import clone, keep, run_in, spread, top
 
 SIDE, BATCH, EPOCHS = 100, 64, 3
-KINDS = ("ours", "directory", "generator")
+KINDS = ("ours", "unchanged", "directory", "generator")
+AGAINST = {"directory": "unchanged", "generator": "ours"}  # what of ours does the same
 
 
 def passed(batches: Iterable[Any]) -> tuple[int, float]:
@@ -31,15 +33,19 @@ def passed(batches: Iterable[Any]) -> tuple[int, float]:
     return count, time.monotonic() - began
 
 
-def ours(folder: Path) -> list[tuple[int, float]]:
+def ours(folder: Path, is_changed: bool = True) -> list[tuple[int, float]]:
     from pipeline import packed
     from pipeline.images import training_batches
     from tests.tracked_runs import params_of
 
     split = packed.load(folder / "data" / "split" / "train")
     changes = ("augment.flip_horizontal=true", "augment.rotation=12", "augment.shift_height=0.2")
-    params = params_of(*changes, preset="flowers-baseline").augment
+    params = params_of(*changes * is_changed, preset="flowers-baseline").augment
     return [passed(training_batches(split, BATCH, 0, range(epoch, epoch + 1), params)) for epoch in range(EPOCHS)]
+
+
+def unchanged(folder: Path) -> list[tuple[int, float]]:
+    return ours(folder, is_changed=False)
 
 
 def directory(pictures: Path) -> list[tuple[int, float]]:
@@ -62,7 +68,7 @@ def generator(pictures: Path) -> list[tuple[int, float]]:
 def rate(kind: str, folder: Path, pictures: Path) -> float:
     """Images a second, in a process of its own; the median of its epochs but the first."""
     words = [sys.executable, "-m", "benchmarks.input", "-", "--one", kind, "--folder"]
-    where = str(folder if kind == "ours" else pictures)
+    where = str(pictures if kind in AGAINST else folder)
     done = subprocess.run([*words, where], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"measuring {kind} failed:\n{done.stderr}")
@@ -81,7 +87,8 @@ def main() -> None:
         from pipeline import keras_setup
 
         keras_setup.deterministic(0, 2)
-        print(json.dumps({"ours": ours, "directory": directory, "generator": generator}[given.one](given.folder)))
+        epochs = {"ours": ours, "unchanged": unchanged, "directory": directory, "generator": generator}[given.one]
+        print(json.dumps(epochs(given.folder)))
         return
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     with TemporaryDirectory(prefix="reprolens-benchmark-") as scratch, clone() as folder:
@@ -97,7 +104,7 @@ def main() -> None:
     for kind, rates in found.items():
         print(f"{kind:10} {spread(rates, 0)} images a second")
     middle = {kind: statistics.median(rates) for kind, rates in found.items()}
-    ratios = {kind: middle["ours"] / middle[kind] for kind in KINDS[1:]}
+    ratios = {theirs: middle[mine] / middle[theirs] for theirs, mine in AGAINST.items()}
     print(f"ours / theirs, ratios of medians: {ratios}")
     keep("input", {"rounds": found, "ratios": ratios})
 

@@ -1,4 +1,4 @@
-"""The README's table of the fast presets, from `benchmarks/results/`: `python -m benchmarks.table` writes it anew."""
+"""The README's tables of speed, from `benchmarks/results/`: `python -m benchmarks.table` writes them anew."""
 
 import json
 import statistics
@@ -15,6 +15,9 @@ HEAD = (
     "| its seconds | time, ours / its | peak memory, ours / its |\n|---|---|---|---|---|---|---|---|---|"
 )
 
+SPEED_BEGINS, SPEED_ENDS = "<!-- speed: python -m benchmarks.table -->", "<!-- end of speed -->"
+SPEED_HEAD = "| what | ours | the other | ratio of medians |\n|---|---|---|---|"
+
 
 def row(result: dict[str, Any]) -> str:
     """One line of the table."""
@@ -25,7 +28,7 @@ def row(result: dict[str, Any]) -> str:
         cells += [f"`{result['plain_script']}`", _mean(theirs), _median(theirs), *(f"{ratio:.2f}" for ratio in ratios)]
     else:
         cells += ["", "", "", "", ""]
-    return f"| {' | '.join(cells)} |"
+    return _line(*cells)
 
 
 def _middle(rows: list[dict[str, Any]], key: str) -> float:
@@ -51,15 +54,81 @@ def table(results: Path) -> str:
     return "\n".join([BEGINS, *([HEAD] if rows else []), *rows, ENDS])
 
 
+def speed(results: Path) -> str:
+    """All lines of what was measured besides the presets, between the marks."""
+    made = []
+    for name, lines in (("overhead", _overhead), ("input", _input), ("scale", _scale)):
+        if (file := results / f"{name}.json").exists():
+            made += lines(json.loads(file.read_text()))
+    for file in sorted(results.glob("roofline-*.json")):
+        made.append(_roofline(json.loads(file.read_text())))
+    return "\n".join([SPEED_BEGINS, *([SPEED_HEAD] if made else []), *made, SPEED_ENDS])
+
+
+def _overhead(result: dict[str, Any]) -> list[str]:
+    rounds, ratios = result["rounds"], result["ratios"]
+    sides = [_range(rounds[side], "seconds", 1) for side in ("ours", "plain")]
+    memory = [f"{_middle(rounds[side], 'peak'):,.0f}" for side in ("ours", "plain")]
+    about = f"the network of `cifar10-deep`, {result['images']:,} images"
+    return [
+        _line(f"seconds of an epoch, {about}; plain Keras", *sides, f"{ratios['seconds']:.2f}"),
+        _line("peak memory of that, MiB", *memory, f"{ratios['peak_memory']:.2f}"),
+    ]
+
+
+def _input(result: dict[str, Any]) -> list[str]:
+    rounds, ratios = result["rounds"], result["ratios"]
+    rate = {kind: f"{statistics.median(rates):,.0f}" for kind, rates in rounds.items()}
+    return [
+        _line(
+            "images a second, unchanged; `image_dataset_from_directory`",
+            *(rate[kind] for kind in ("unchanged", "directory")),
+            f"{ratios['directory']:.1f}",
+        ),
+        _line(
+            "images a second, flipped, rotated, shifted; `ImageDataGenerator`",
+            *(rate[kind] for kind in ("ours", "generator")),
+            f"{ratios['generator']:.1f}",
+        ),
+    ]
+
+
+def _scale(result: dict[str, Any]) -> list[str]:
+    most = max(result["time"], key=int)
+    return [
+        _line(f"time of an epoch, {most} times the images; the images once", "", "", f"{result['time'][most]:.1f}"),
+        _line("memory besides file pages of that", "", "", f"{result['memory'][most]:.2f}"),
+    ]
+
+
+def _roofline(result: dict[str, Any]) -> str:
+    peak, share = statistics.median(result["peak"]), result["share"]
+    what = f"billions of operations a second, training of `{result['preset']}`; a product of matrices"
+    return _line(what, f"{share * peak:.0f}", f"{peak:.0f}", f"{share:.2f}")
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _range(rows: list[dict[str, Any]], key: str, digits: int) -> str:
+    values = [item[key] for item in rows]
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
 def with_table(page: str, made: str) -> str:
-    """The page with the part between the marks replaced."""
-    before, _, rest = page.partition(BEGINS)
-    return before + made + rest.partition(ENDS)[2]
+    """The page with the part between the marks that `made` has replaced."""
+    begins, ends = made.splitlines()[0], made.splitlines()[-1]
+    before, _, rest = page.partition(begins)
+    return before + made + rest.partition(ends)[2]
 
 
 def main() -> None:
     readme = REPOSITORY / "README.md"
-    write_text(readme, with_table(readme.read_text(), table(RESULTS)))
+    page = readme.read_text()
+    for made in (table(RESULTS), speed(RESULTS)):
+        page = with_table(page, made)
+    write_text(readme, page)
 
 
 if __name__ == "__main__":

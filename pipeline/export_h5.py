@@ -41,12 +41,27 @@ def _layer_for(operation: Any) -> "keras.Layer":
 
     if isinstance(operation, keras.Layer):
         return operation.__class__.from_config(operation.get_config())
-    if type(operation).__name__ == "Flip" and operation.axis in (-1, 3):  # Keras gives the function, not the class
-        return _channels_reversed(operation.output.shape[1:], operation.name)
+    if type(operation).__name__ == "Flip":  # Keras gives the function, not the class
+        shape = operation.output.shape[1:]
+        if operation.axis in (-1, 3):
+            return _channels_reversed(shape, operation.name)
+        if operation.axis == 2:
+            return _mirrored(shape, operation.output.dtype, operation.name)
     raise UserError(
         f"this network cannot be written as h5, which has no layer for its operation {operation.name!r}: "
         "give another --format"
     )
+
+
+def _mirrored(shape: tuple[int, int, int], dtype: str, name: str) -> "keras.Model":
+    import keras
+
+    layers, width = keras.layers, shape[1]
+    pixels = keras.Input(shape, dtype=dtype)
+    columns = [
+        layers.Cropping2D(((0, 0), (place, width - 1 - place)), dtype=dtype)(pixels) for place in reversed(range(width))
+    ]
+    return keras.Model(pixels, layers.Concatenate(axis=2, dtype=dtype)(columns), name=name)
 
 
 def _channels_reversed(shape: tuple[int, int, int], name: str) -> "keras.Model":

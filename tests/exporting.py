@@ -9,7 +9,7 @@ from pipeline import keras_setup
 from pipeline.backbones import BACKBONES, prepared
 from pipeline.classifier import Classifier, load
 from pipeline.export_formats import FORMATS, Source
-from pipeline.model import build_model
+from pipeline.model import both_ways, build_model
 from tests.small_model import LABELS, save_model
 from tests.tracked_runs import params_of
 
@@ -20,6 +20,14 @@ def own(seed: int = 0) -> Source:
     """A network of our own blocks."""
     keras_setup.deterministic(0, 2)
     return source_of(build_model(params_of("model.filters=[4]", "model.dense=[8]").model, (8, 8, 3), len(LABELS), seed))
+
+
+def fast() -> Source:
+    """A network as the fast presets have it: whitened, pooled early, smooth, answering both ways."""
+    keras_setup.deterministic(0, 2)
+    recipe = "model.filters=[[4, 8]]", "model.dense=[]", "model.whiten=2", "model.activation=silu"
+    params = params_of(*recipe, "model.pool_after=first", "model.pooling=max").model
+    return source_of(both_ways(build_model(params, (8, 8, 3), len(LABELS), 0)))
 
 
 def of_all_layers(scale: float = 0.01) -> Source:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.export import Exported, compare, export
 from pipeline.export_formats import FORMATS, PLAIN, QUANTISED, SMALLEST_FIRST, Source
-from tests.exporting import IMAGES, of_all_layers, place_of
+from tests.exporting import IMAGES, fast, of_all_layers, place_of
 from tests.small_model import LABELS
 
 
@@ -58,3 +58,10 @@ def test_fewer_bits_are_fewer_bytes_and_no_longer_equal(exports: dict[str, Expor
     assert differences == sorted(differences) and len(set(differences)) == 4
     plain, int16, float16, int8 = (done.num_bytes for done in by_difference)
     assert int8 < float16 < plain - 5_000 and int8 < int16 < plain - 5_000
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_network_that_answers_both_ways_keeps_its_answers(tmp_path: Path, name: str) -> None:
+    found = export(fast(), name, place_of(tmp_path, name), IMAGES, within=1).compared
+    assert found.difference <= (QUANTISED if name in SMALLEST_FIRST else PLAIN) or name == "tflite_int8"
+    assert found.num_same == len(IMAGES) or name in SMALLEST_FIRST
