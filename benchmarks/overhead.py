@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.common import REPOSITORY, keep, spread
 
 EPOCHS = 4  # the first builds the graph and is left out
+NETWORK = "cifar10-deep"
 SIDE, CHANNELS, CLASSES, BATCH = 32, 3, 10, 64
 
 
@@ -50,7 +51,7 @@ class NonFileMemory(threading.Thread):
             time.sleep(0.05)
 
 
-def measure(side: str, folder: Path) -> dict[str, float]:
+def measure(side: str, folder: Path, preset: str) -> dict[str, float]:
     """Trains once in this process; returns the median seconds per epoch and the peaks in MiB."""
     from ruamel.yaml import YAML
 
@@ -61,7 +62,7 @@ def measure(side: str, folder: Path) -> dict[str, float]:
     from pipeline.optimizer import compile_model
 
     params = params_file.parse(
-        YAML(typ="safe").load(compose(REPOSITORY / "presets", "cifar10-deep", [f"train.epochs={EPOCHS}"]))
+        YAML(typ="safe").load(compose(REPOSITORY / "presets", preset, [f"train.epochs={EPOCHS}"]))
     )
     keras_setup.deterministic(params.train.seed, params.train.threads)
     memory = NonFileMemory()
@@ -112,9 +113,10 @@ def _plain(model: Any, train: Any, val: Any) -> list[float]:
     return np.diff(ends).tolist()
 
 
-def measured(side: str, folder: Path) -> dict[str, float]:
+def measured(side: str, folder: Path, preset: str = NETWORK) -> dict[str, float]:
     """`measure` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.overhead", "--measure", side, "--folder", str(folder)]
+    command += ["--network", preset]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -148,11 +150,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--network", default=NETWORK, help=argparse.SUPPRESS)
     parser.add_argument("--measure", choices=["ours", "plain"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
-        print(json.dumps(measure(given.measure, given.folder)))
+        print(json.dumps(measure(given.measure, given.folder, given.network)))
         return
     with tempfile.TemporaryDirectory() as folder:
         write_split(Path(folder) / "train", given.images)
