@@ -42,6 +42,7 @@ def timed(folder: Path, *words: str) -> dict[str, Any]:
                 loaded = said
             if found := EPOCH.match(line):
                 epochs.append((said - began, float(found[1])))
+                print(line, end="", file=sys.stderr, flush=True)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -115,14 +116,13 @@ def main() -> None:
             run_in(theirs, "reprolens", "use", given.plain, *given.overrides)
             run_in(theirs, "dvc", "repro", "split")
         for seed in range(given.seeds):
+            row = ours(mine, given.preset, given.overrides, seed, given.split_seeds)
+            found["fast"].append(row)
+            print(f"seed {seed}, fast: accuracy {row['accuracy']:.4f}, {row['seconds']:.0f} s", flush=True)
             if given.plain != "none":
                 found["plain"].append(plain(theirs, given.plain, seed))
                 print(f"seed {seed}, plain: {found['plain'][-1]}", flush=True)
-            row = ours(mine, given.preset, given.overrides, seed, given.split_seeds)
-            if found["plain"]:
                 row["passed"] = passed(row, found["plain"][-1]["accuracy"])
-            found["fast"].append(row)
-            print(f"seed {seed}, fast: accuracy {row['accuracy']:.4f}, {row['seconds']:.0f} s", flush=True)
             keep(f"time_to_accuracy-{given.name or given.preset}", {**about, **found})  # what there is, if cut off
     tell(found)
 
