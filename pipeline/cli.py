@@ -7,9 +7,11 @@ import click
 from pipeline import __version__, paths
 from pipeline.errors import UserError, run_main
 from pipeline.lifecycle.export_command import export
+from pipeline.lifecycle.gc_command import gc
 from pipeline.lifecycle.promote_command import history, promote, rollback
 from pipeline.lifecycle.provenance_commands import doctor, trace, verify
 from pipeline.lifecycle.retrain_command import retrain
+from pipeline.lifecycle.serve_command import serve
 from pipeline.lifecycle.tune_command import tune
 
 
@@ -169,15 +171,8 @@ def compare(runs: tuple[str, ...], out: str | None, pair: tuple[str, str] | None
     click.echo(side_by_side(runs, out, pair, picture))
 
 
-cli.add_command(export)
-cli.add_command(tune)
-cli.add_command(retrain)
-cli.add_command(promote)
-cli.add_command(rollback)
-cli.add_command(history)
-cli.add_command(verify)
-cli.add_command(trace)
-cli.add_command(doctor)
+for command in (export, tune, retrain, promote, rollback, history, serve, gc, verify, trace, doctor):
+    cli.add_command(command)
 
 
 @cli.command()

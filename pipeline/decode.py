@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -24,6 +25,8 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000
 MOST_PIXELS = 89_478_485  # as Pillow's own limit, which other code may change: 256 MiB as RGB
 JPEG, JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
 MOST_SCANS = 1_000  # of a JPEG; cameras make about ten. Each goes over the whole picture, so that thousands take hours
+# Warning filters and standard error belong to the whole process; a server decodes in threads.
+ONE_AT_A_TIME = threading.Lock()
 BAND = 1 << 20  # pixels converted at once where that takes more memory than the picture itself
 TURNS = {  # EXIF orientation -> what sets it upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,7 +61,7 @@ class Unreadable(ValueError):
     """A file that cannot be read as a picture; the message is the reason."""
 
 
-def decode(content: bytes) -> Pixels:
+def decode(content: bytes, most_pixels: int = MOST_PIXELS) -> Pixels:
     """Decodes a picture of any mode in one of `FORMATS`; of an animation, the first frame.
 
     EXIF orientation is applied; transparency is laid over white; 16-bit grey is scaled to 8.
@@ -67,27 +70,27 @@ def decode(content: bytes) -> Pixels:
         uint8 of shape (height, width, 3).
 
     Raises:
-        Unreadable: empty, no picture, cut off, or more pixels than `MOST_PIXELS`.
+        Unreadable: empty, no picture, cut off, or more pixels than `most_pixels`.
     """
     if not content:
         raise Unreadable("empty file")
     if content.startswith(JPEG) and content.count(JPEG_SCAN) > MOST_SCANS:
         raise Unreadable("too many scans")
-    if (pixels := clean_jpeg(content, MOST_PIXELS)) is not None:
+    if (pixels := clean_jpeg(content, most_pixels)) is not None:
         return pixels
-    with _without_stderr() if content.startswith((b"II", b"MM")) else nullcontext():
-        return _decode(content)
+    with ONE_AT_A_TIME, _without_stderr() if content.startswith((b"II", b"MM")) else nullcontext():
+        return _decode(content, most_pixels)
 
 
-def _decode(content: bytes) -> Pixels:
+def _decode(content: bytes, most_pixels: int) -> Pixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=_formats()) as opened:
-                _check_size(opened)
+                _check_size(opened, most_pixels)
                 opened.load()
-                _check_size(opened)  # an ICO knows the size of its picture only now
+                _check_size(opened, most_pixels)  # an ICO knows the size of its picture only now
                 return np.asarray(_to_rgb(_upright(opened)))
     except Unreadable:
         raise
@@ -120,9 +123,9 @@ def _without_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _check_size(picture: Image.Image) -> None:
+def _check_size(picture: Image.Image, most_pixels: int) -> None:
     width, height = picture.size
-    if width * height > MOST_PIXELS:
+    if width * height > most_pixels:
         raise Unreadable("too many pixels")
     if width < 1 or height < 1:
         raise Unreadable("no pixels")

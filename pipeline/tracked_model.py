@@ -1,26 +1,30 @@
-"""The trained model in MLflow: Keras flavour, signature, input example, pinned requirements, our very bytes."""
+"""The trained model in MLflow: Keras flavour and one that reads pictures, pinned requirements, our very bytes."""
 
+import base64
 import contextlib
 import io
 import shutil
 import warnings
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
-from pipeline import canonical, machine
+from pipeline import canonical, pyfunc_model
 from pipeline.errors import UserError, one_line
 from pipeline.files import file_digest
+from pipeline.request_pictures import COLUMN
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.models import ModelSignature
 
 LOGGED_TAG = "reprolens.logged_model_md5"
-REQUIRED = ("tensorflow-cpu", "tensorflow", "keras", "numpy")
-FOLDER, FILE = "data", "data/model.keras"  # where the canonical file lies inside a logged model
+REQUIRED = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", *pyfunc_model.REQUIRED)
+# Where the canonical file lies inside a logged model, and the modules that read pictures.
+FOLDER, FILE, CODE = "data", f"data/{pyfunc_model.FILE}", "code"
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "INVALID_PARAMETER_VALUE")
 
 
@@ -28,13 +32,23 @@ class CanonicalKeras:
     """A model flavour for MLflow's `Model.log`: the Keras flavour around the canonical file."""
 
     @staticmethod
-    def save_model(path: str, mlflow_model: Any, file: Path, **facts: Any) -> None:
+    def save_model(path: str, mlflow_model: Any, file: Path, signature: Any, **facts: Any) -> None:
         """Called by MLflow with the folder to fill."""
         import mlflow.keras
+        import mlflow.pyfunc
 
-        Path(path).mkdir(parents=True, exist_ok=True)
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
         mlflow.keras.save_model(path=path, mlflow_model=mlflow_model, **facts)
-        shutil.copyfile(file, Path(path) / FILE)
+        shutil.copyfile(file, folder / FILE)
+        code = folder / CODE / "pipeline"
+        code.mkdir(parents=True)
+        for name in pyfunc_model.CARRIED:
+            shutil.copyfile(Path(pyfunc_model.__file__).parent / f"{name}.py", code / f"{name}.py")
+        mlflow_model.signature = signature  # the Keras flavour takes tensors alone
+        ours = {"loader_module": pyfunc_model.__name__, "data": FOLDER, "code": CODE}
+        mlflow_model.flavors[mlflow.pyfunc.FLAVOR_NAME] |= ours
+        mlflow_model.save(str(folder / "MLmodel"))
 
 
 def log_model(client: "MlflowClient", run_id: str, file: Path) -> None:
@@ -44,12 +58,12 @@ def log_model(client: "MlflowClient", run_id: str, file: Path) -> None:
     if run.data.tags.get(LOGGED_TAG) == digest:
         return
     model, _ = canonical.load(file)
-    example: NDArray[np.uint8] = np.zeros((1, *model.input_shape[1:]), np.uint8)
     # MLflow tries the example out: Keras's progress bars and NumPy's deprecations are not for the user.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         import mlflow
-        from mlflow.models import Model, infer_signature
+        import pandas as pd
+        from mlflow.models import Model
 
         mlflow.set_tracking_uri(client.tracking_uri)
         mlflow.set_experiment(experiment_id=run.info.experiment_id)  # else the model lands in "Default"
@@ -60,11 +74,32 @@ def log_model(client: "MlflowClient", run_id: str, file: Path) -> None:
             run_id=run_id,
             model=model,
             file=file,
-            signature=infer_signature(example, model.predict(example, verbose=0)),
-            input_example=example,
+            signature=_signature(),
+            input_example=pd.DataFrame({COLUMN: [_blank(*model.input_shape[1:3])]}),
             pip_requirements=_requirements(),
         )
     client.set_tag(run_id, LOGGED_TAG, digest)
+
+
+def _signature() -> "ModelSignature":
+    """A picture, as base64 of a file or as an array of pixels, and what is answered."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType, Map
+
+    answered = [
+        ColSpec(DataType.string, "label"),
+        ColSpec(DataType.double, "likelihood"),
+        ColSpec(Map(DataType.double), "likelihoods"),
+    ]
+    return ModelSignature(Schema([ColSpec(AnyType(), COLUMN)]), Schema(answered))
+
+
+def _blank(height: int, width: int) -> str:
+    """Base64 of a black PNG."""
+    kept = io.BytesIO()
+    Image.new("L", (width, height)).save(kept, "PNG")
+    return base64.b64encode(kept.getvalue()).decode()
 
 
 def address_of(client: "MlflowClient", run: "Run") -> str:
@@ -117,5 +152,12 @@ def download(client: "MlflowClient", address: str, folder: Path) -> Path:
 
 
 def _requirements() -> list[str]:
-    installed = machine.versions()
-    return [f"{name}=={installed[name]}" for name in REQUIRED if name in installed]
+    installed = {name: _installed(name) for name in REQUIRED}
+    return [f"{name}=={number}" for name, number in installed.items() if number]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -84,6 +84,21 @@ def connect() -> "MlflowClient":
             return client
 
 
+def of_database(address: str) -> "MlflowClient":
+    """A client of the database behind a server, whose files are reached through the server still.
+
+    Raises:
+        Away: it cannot be reached.
+    """
+    import mlflow
+
+    mlflow.set_tracking_uri(tracking_uri())
+    with reachable():
+        client = mlflow.MlflowClient(address)
+        client.search_experiments(max_results=1)
+        return client
+
+
 def _make_store(file: Path) -> None:
     """Makes the tables beside and renames the file: MLflow cannot go on where a kill cut that off."""
     if file.exists():

@@ -39,7 +39,7 @@ COMMANDS += ("tune",)
 COMMANDS += ("verify", "trace", "doctor")
 COMMANDS += ("promote", "rollback", "history")
 COMMANDS += ("retrain",)
-COMMANDS += ("export",)
+COMMANDS += ("export", "serve", "gc")
 
 
 def test_the_commands_are_the_listed_ones(reprolens: Program) -> None:

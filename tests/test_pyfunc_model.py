@@ -1,0 +1,133 @@
+"""A logged model as MLflow serves it, also where this project is not installed."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+
+from pipeline import classifier, pyfunc_model, tracked_model
+from pipeline.params import Params
+from tests.checkout import free_port
+from tests.conftest import REPOSITORY
+from tests.promoting import MODEL, PERFECT, open_checkout, save_model
+from tests.serving import base64_of, logged_at, picture, pictures, version_of, wait_for
+from tests.test_architecture import our_modules
+
+# Where this project lies is taken off the path, as if it were not installed.
+ANSWER = """
+import json, sys
+sys.path.remove(sys.argv[1])
+import mlflow, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[2])
+import pipeline
+found = model.predict(pd.DataFrame({"picture": sys.argv[3:]}))
+print(json.dumps({"file": pipeline.__file__, "labels": [row["label"] for row in found]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
+    with open_checkout(tmp_path_factory.mktemp("checkout")) as params:
+        yield params
+
+
+@pytest.fixture(scope="module")
+def logged(here: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a logged model, as MLflow keeps it."""
+    return logged_at(version_of(here, "a" * 20, save_model(tmp_path_factory.mktemp("model") / "a.keras", PERFECT)))
+
+
+@pytest.fixture(scope="module")
+def loaded(logged: Path) -> Any:
+    import mlflow
+
+    before = list(sys.path)
+    yield mlflow.pyfunc.load_model(str(logged))
+    sys.path[:] = before
+
+
+def test_a_logged_model_carries_every_module_that_it_needs() -> None:
+    needed, waiting = set(), {"pyfunc_model"}
+    while waiting:
+        needed.add(name := waiting.pop())
+        waiting |= our_modules(REPOSITORY / "pipeline" / f"{name}.py") - needed
+    assert needed | {"__init__"} == set(pyfunc_model.CARRIED)
+
+
+def test_it_names_every_package_that_its_modules_import(logged: Path) -> None:
+    required = {line.partition("==")[0] for line in (logged / "requirements.txt").read_text().split()}
+    assert {"keras", "mlflow", "numpy", "pillow", "simplejpeg"} <= required
+    assert required & {"tensorflow", "tensorflow-cpu"}
+
+
+def test_base64_bytes_and_arrays_are_answered_as_predict_does(loaded: Any) -> None:
+    pixels = pictures(40)
+    forms: list[Any] = [base64_of(one) for one in pixels[:20]]
+    forms += [one.tolist() for one in pixels[20:30]] + [base64.b64decode(base64_of(one)) for one in pixels[30:]]
+    found = loaded.predict(pd.DataFrame({"picture": forms}))
+    asked = classifier.find(f"models:/{MODEL}/1")
+    expected = np.concatenate([asked.likelihoods(np.stack(pixels[:32])), asked.likelihoods(np.stack(pixels[32:]))])
+    np.testing.assert_allclose([list(row["likelihoods"].values()) for row in found], expected, atol=1e-6)
+    assert [row["label"] for row in found] == [asked.labels[number] for number in expected.argmax(axis=1)]
+
+
+def test_what_is_no_picture_is_refused_as_a_bad_request(loaded: Any) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match=r"picture 1: not a picture") as refused:
+        loaded.predict(pd.DataFrame({"picture": [base64_of(pictures(1)[0]), base64.b64encode(b"text").decode()]}))
+    assert refused.value.get_http_status_code() == 400
+
+
+def test_it_answers_where_this_project_is_not_installed(logged: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ANSWER, str(REPOSITORY), str(logged), base64.b64encode(picture(20)).decode()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told == {"file": str(logged / tracked_model.CODE / "pipeline" / "__init__.py"), "labels": ["dark"]}
+
+
+def test_the_keras_flavour_opens_it_as_before(logged: Path) -> None:
+    import mlflow
+
+    model = mlflow.keras.load_model(str(logged))
+    pixels = np.stack(pictures(3))
+    expected = classifier.find(f"models:/{MODEL}/1").likelihoods(pixels)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_mlflows_own_server_answers_pictures_and_refuses_others(logged: Path, tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(logged), "--env-manager", "local"]
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it starts uvicorn by its name
+    environment = {**os.environ, "PATH": programs, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (tmp_path / "log").open("w") as log:
+        served = subprocess.Popen(
+            [*command, "--port", str(port), "--host", "127.0.0.1"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for(address, 180)
+            good = {
+                "dataframe_records": [{"picture": base64.b64encode(picture(20)).decode()}, {"picture": [[220] * 8] * 8}]
+            }
+            response = requests.post(f"{address}/invocations", json=good, timeout=60)
+            assert [row["label"] for row in response.json()["predictions"]] == ["dark", "light"]
+            bad = requests.post(f"{address}/invocations", json={"inputs": [{"picture": "?"}]}, timeout=60)
+            assert bad.status_code == 400 and "picture 0: the text is no base64" in bad.text
+        finally:
+            served.terminate()
+            served.wait(30)
