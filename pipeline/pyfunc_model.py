@@ -1,8 +1,8 @@
 """A logged model as MLflow serves it: pictures in, labels with likelihoods out.
 
 `mlflow models serve` and the images that MLflow builds load this module from the folder `code` of the logged model,
-where `tracked_model` puts it with those it needs, `CARRIED`. So a model answers where this project is not installed,
-and as it did when it was logged.
+where `carry` puts it with those it needs, as a package of another name. So a model answers where this project is not
+installed, as it did when it was logged; and where it is installed, neither hides the other.
 """
 
 import json
@@ -18,10 +18,22 @@ from pipeline.request_pictures import COLUMN, Limits, Refused, answers, to_pixel
 if TYPE_CHECKING:
     import keras
 
-CARRIED = ("__init__", "clean_jpeg", "decode", "pyfunc_model", "request_pictures")
+CARRIED = ("clean_jpeg", "decode", "pyfunc_model", "request_pictures")
+PACKAGE = "reprolens_model"  # what the carried modules are called together
+LOADER = f"{PACKAGE}.pyfunc_model"
 REQUIRED = ("pillow", "simplejpeg")  # packages of theirs, beside those of the network
 FILE, NOTE = "model.keras", "reprolens.json"  # as `canonical` writes it
 BATCH = 32  # pictures per call of the network
+
+
+def carry(folder: Path) -> None:
+    """Writes the carried modules to a folder that is to be on Python's path."""
+    package, here = folder / PACKAGE, Path(__file__).parent
+    package.mkdir(parents=True)
+    for name in CARRIED:
+        code = (here / f"{name}.py").read_text(encoding="utf-8").replace("from pipeline.", f"from {PACKAGE}.")
+        (package / f"{name}.py").write_text(code, encoding="utf-8")
+    (package / "__init__.py").write_text('"""What reads pictures for a model that Reprolens logged."""\n')
 
 
 class PictureModel:

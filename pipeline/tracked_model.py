@@ -41,12 +41,9 @@ class CanonicalKeras:
         folder.mkdir(parents=True, exist_ok=True)
         mlflow.keras.save_model(path=path, mlflow_model=mlflow_model, **facts)
         shutil.copyfile(file, folder / FILE)
-        code = folder / CODE / "pipeline"
-        code.mkdir(parents=True)
-        for name in pyfunc_model.CARRIED:
-            shutil.copyfile(Path(pyfunc_model.__file__).parent / f"{name}.py", code / f"{name}.py")
+        pyfunc_model.carry(folder / CODE)
         mlflow_model.signature = signature  # the Keras flavour takes tensors alone
-        ours = {"loader_module": pyfunc_model.__name__, "data": FOLDER, "code": CODE}
+        ours = {"loader_module": pyfunc_model.LOADER, "data": FOLDER, "code": CODE}
         mlflow_model.flavors[mlflow.pyfunc.FLAVOR_NAME] |= ours
         mlflow_model.save(str(folder / "MLmodel"))
 

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import classifier, tracked_model, tracking_server
@@ -68,7 +69,8 @@ def test_likelihoods_are_those_of_the_pyfunc_loader(checkout: dict[str, str]) ->
         import mlflow
 
         mlflow.set_tracking_uri(tracking_server.tracking_uri())
-        theirs = mlflow.pyfunc.load_model(checkout["address"]).predict(PICTURES)
+        rows = mlflow.pyfunc.load_model(checkout["address"]).predict(pd.DataFrame({"picture": list(PICTURES)}))
+    theirs = [list(row["likelihoods"].values()) for row in rows]
     found = classifier.find(checkout["address"])
     ours = np.concatenate([found.likelihoods(PICTURES[:32]), found.likelihoods(PICTURES[32:])])
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
