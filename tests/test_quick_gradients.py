@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from pipeline import keras_setup
 from pipeline.quick_gradients import LARGEST, quicken
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> None:
+    keras_setup.deterministic(0, 2)  # as every test that computes: threads cannot change later
 
 
 def _gradients(model: "keras.Model", images: np.ndarray) -> list[np.ndarray]:
