@@ -9,7 +9,6 @@ The checkout is a clone of the committed state whose run of the built-in digits 
 """
 
 import argparse
-import base64
 import os
 import statistics
 import subprocess
@@ -18,18 +17,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import requests
-from PIL import Image
 
 from benchmarks.common import clone, keep, run_in, spread
 from tests.checkout import free_port
-from tests.serving import wait_for
+from tests.serving import base64_of, pictures, wait_for
 
 AT_ONCE = 8
 NUM_CHANGES = 3
@@ -42,6 +39,7 @@ def served(folder: Path, *command: str) -> Iterator[tuple[str, psutil.Process]]:
     port = free_port()
     programs = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"  # MLflow starts uvicorn by its name
     environment = {**os.environ, "DVC_ROOT": str(folder), "PYTHONPATH": str(folder), "PATH": programs}
+    environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
     words = [str(Path(sys.prefix) / "bin" / command[0]), *command[1:], "--port", str(port)]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log)
@@ -57,7 +55,7 @@ def served(folder: Path, *command: str) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def promoted(folder: Path) -> None:
-    """Two versions of the digits model; the first serves."""
+    """Two versions of the digits model; the second serves."""
     run_in(folder, "dvc", "repro")
     run_in(folder, "reprolens", "track")
     run_in(folder, "reprolens", "promote")
@@ -66,16 +64,9 @@ def promoted(folder: Path) -> None:
     run_in(folder, "reprolens", "promote", "--force", "--reason", "a second version")
 
 
-def pictures(count: int) -> list[Any]:
-    """Grey noise of 8x8, uint8 (8, 8, 1) each."""
-    return list(np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), np.uint8))
-
-
 def coded(pixels: Any) -> dict[str, Any]:
     """A request for ours: base64 of a PNG."""
-    kept = BytesIO()
-    Image.fromarray(pixels[..., 0]).save(kept, "PNG")
-    return {"dataframe_records": [{"picture": base64.b64encode(kept.getvalue()).decode()}]}
+    return {"dataframe_records": [{"picture": base64_of(pixels)}]}
 
 
 def as_array(pixels: Any) -> dict[str, Any]:

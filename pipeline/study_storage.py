@@ -1,6 +1,7 @@
 """Where studies are kept: a SQLite file of this host, or a PostgreSQL server that several hosts share."""
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths, study_address
@@ -53,11 +54,34 @@ def open_storage(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # its lines about failed trials would come between ours
     address = study_address.parse(_own_file() if url is None else url)
-    connection: dict[str, Any] = {"timeout": busy}
-    if address.drivername == study_address.POSTGRESQL:
-        connection = {name: value for name, value in CONNECTION.items() if name not in address.query}
+    connection = _connection(address, busy)
     with study_address.opening(address):
         return _opened(address, connection, heartbeat, grace, waiting or Waiting())
+
+
+def tables(address: "URL") -> set[str]:
+    """Names of the tables of a database, as they are now.
+
+    Args:
+        address: as `study_address.parse` returns it.
+
+    Raises:
+        UserError: it cannot be reached.
+    """
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.pool import NullPool
+
+    if address.drivername == study_address.SQLITE and not Path(address.database or "").exists():
+        return set()  # SQLite would make the file
+    engine = create_engine(address, poolclass=NullPool, connect_args=_connection(address, BUSY))
+    with study_address.opening(address):
+        return set(inspect(engine).get_table_names())
+
+
+def _connection(address: "URL", busy: float) -> dict[str, Any]:
+    if address.drivername == study_address.POSTGRESQL:
+        return {name: value for name, value in CONNECTION.items() if name not in address.query}
+    return {"timeout": busy}
 
 
 def _own_file() -> str:

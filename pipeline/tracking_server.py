@@ -87,6 +87,9 @@ def connect() -> "MlflowClient":
 def of_database(address: str) -> "MlflowClient":
     """A client of the database behind a server, whose files are reached through the server still.
 
+    Args:
+        address: as SQLAlchemy reads it, with the driver in it.
+
     Raises:
         Away: it cannot be reached.
     """

@@ -23,7 +23,7 @@ from pipeline.registry import Version
 from pipeline.request_pictures import Limits
 from pipeline.serving_batches import Batches
 from pipeline.serving_champion import Champion
-from tests.promoting import MODEL, add_run
+from tests.promoting import FAIR, MODEL, PERFECT, add_run, save_model
 
 SAID: list[str] = []
 
@@ -32,6 +32,12 @@ def version_of(params: Params, key: str, model: Path) -> Version:
     """A version of the model, which is not the champion."""
     client = tracking_server.connect()
     return registry.add(client, MODEL, client.get_run(add_run(params, key, model)))
+
+
+def two_versions(params: Params, folder: Path) -> list[Version]:
+    """One of a perfect network, and one of another that takes larger pictures; neither is the champion."""
+    files = [save_model(folder / "a.keras", PERFECT), save_model(folder / "b.keras", FAIR, side=16)]
+    return [version_of(params, key * 20, file) for key, file in zip("ab", files, strict=True)]
 
 
 def logged_at(version: Version) -> Path:

@@ -202,3 +202,20 @@ def test_without_mlflow_nothing_goes(place: Place, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match="is away"):
         gc(True, False, None)
     assert place.has(nowhere)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("postgresql://me:secret@127.0.0.1:9/mlflow", "--backend-store postgresql://me:***@127.0.0.1:9/mlflow: "),
+        ("mysql://127.0.0.1/mlflow", "--backend-store mysql://...: neither SQLite nor PostgreSQL"),
+        ("sqlite:///other.db", "other.db: no MLflow server keeps its runs there"),
+    ],
+)
+def test_a_backend_store_that_is_none_costs_one_line(place: Place, address: str, reason: str) -> None:
+    run_id = place.run_of("still there")
+    place.client.delete_run(run_id)
+    with pytest.raises(UserError) as refused:
+        gc(True, False, address)
+    assert reason in str(refused.value) and "secret" not in str(refused.value)
+    assert place.client.get_run(run_id) and not Path("other.db").exists()

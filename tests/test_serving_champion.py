@@ -12,8 +12,8 @@ from pipeline.errors import UserError
 from pipeline.params import Params
 from pipeline.registry import Version
 from pipeline.serving_champion import find
-from tests.promoting import FAIR, MODEL, PERFECT, open_checkout, save_model
-from tests.serving import SAID, champion, crown, logged_at, pictures, version_of
+from tests.promoting import FAIR, MODEL, open_checkout, save_model
+from tests.serving import SAID, champion, crown, logged_at, pictures, two_versions, version_of
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Params]:
 def versions(here: Params, tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
     """The second one takes larger pictures; the third one's file is broken."""
     folder = tmp_path_factory.mktemp("models")
-    files = [save_model(folder / "a.keras", PERFECT), save_model(folder / "b.keras", FAIR, side=16)]
-    made = [version_of(here, key * 20, file) for key, file in zip("ab", files, strict=True)]
     broken = version_of(here, "c" * 20, save_model(folder / "c.keras", FAIR))
     (logged_at(broken) / tracked_model.FILE).write_bytes(b"broken")
-    return [*made, broken]
+    return [*two_versions(here, folder), broken]
 
 
 def test_without_a_champion_nothing_can_serve(here: Params) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeline import dvc_unused, mlflow_unused, paths, registry, tracking_server
+from pipeline import dvc_unused, mlflow_unused, paths, registry, study_address, study_storage, tracking_server
 from pipeline.dvc_unused import Unused
 from pipeline.errors import UserError
 from pipeline.mlflow_unused import Unneeded
@@ -48,9 +48,21 @@ def _alone(apply: bool, cloud: bool, backend_store: str | None) -> str:
 
 
 def _remove_of_mlflow(client: "MlflowClient", unneeded: Unneeded, backend_store: str | None) -> None:
-    database = tracking_server.of_database(backend_store) if backend_store else client
+    database = _database(backend_store) if backend_store else client
     with registry.answering():
         mlflow_unused.remove(database, unneeded)
+
+
+def _database(address: str) -> "MlflowClient":
+    try:
+        place = study_address.parse(address)
+        if "experiments" not in study_storage.tables(place):  # MLflow would make its tables there
+            raise UserError(f"--backend-store {study_address.shown(place)}: no MLflow server keeps its runs there")
+        return tracking_server.of_database(place.render_as_string(hide_password=False))
+    except UserError as error:
+        raise UserError(str(error).replace("--storage", "--backend-store")) from error
+    except tracking_server.Away as error:
+        raise UserError(f"--backend-store {study_address.shown(place)}: {error}") from error
 
 
 def _told(unneeded: Unneeded, unused: list[Unused], apply: bool) -> Iterator[str]:
