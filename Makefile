@@ -1,7 +1,7 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help repro test check format ui dashboard setup dev slow pictures notebooks lock python clean
+.PHONY: help repro test check format ui dashboard ray setup dev slow pictures notebooks lock python clean
 
 BIN := .venv/bin
 UV := UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
@@ -23,7 +23,7 @@ repro: setup ## Set up, run the pipeline, say what was made (USE="PRESET key=val
 	@$(BIN)/reprolens track >/dev/null || echo "MLflow misses this run: \`reprolens track\` adds it later"
 	@$(BIN)/reprolens summary
 
-AT_ONCE := -n 3 --dist loadfile
+AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 
 test: dev ## Set up and pass the tests
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE)
@@ -57,6 +57,9 @@ dashboard: setup ## Optuna's page of the studies, http://127.0.0.1:8080 (STORAGE
 	$(UV) pip install --quiet --require-hashes -r requirements-dashboard.lock
 	$(BIN)/optuna-dashboard --host 127.0.0.1 --port $(or $(PORT),8080) "$(or $(STORAGE),sqlite:///$(CURDIR)/.reprolens/tune.db)"
 
+ray: setup ## Ray, so that `reprolens tune --on ray://HOST:PORT` works
+	$(UV) pip install --quiet --require-hashes -r requirements-ray.lock
+
 setup: $(STAMP) ## Make .venv with the locked packages
 
 dev: $(DEV_STAMP)
@@ -83,6 +86,7 @@ lock: $(DEV_STAMP) ## Write the lock files anew from pyproject.toml
 	$(COMPILE) --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --extra dashboard -c requirements.lock -o requirements-dashboard.lock
+	$(COMPILE) --extra ray -c requirements.lock -o requirements-ray.lock
 
 python: # The Python that `setup` would take
 	@echo "$(PYTHON)"

@@ -42,7 +42,15 @@ def opened() -> Iterator["Repo"]:
     except LockError as error:
         raise UserError("another DVC is at work in this folder: run this again when it has ended") from error
     except DvcException as error:
-        raise UserError(f"DVC cannot tell what is needed: {one_line(error)}") from error
+        raise UserError(f"DVC cannot tell what is needed: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The message, and that of what is below it all, as of a remote that asks for credentials."""
+    below = error
+    while below.__cause__ or below.__context__:
+        below = below.__cause__ or below.__context__ or below
+    return one_line(error) if below is error else f"{one_line(error)} ({one_line(below)})"
 
 
 def needed(repo: "Repo", hashes: Iterable[str]) -> "set[HashInfo]":

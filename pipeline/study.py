@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KILLED, INTERRUPTED = "killed", "interrupted"
 LIVES = 2  # how often a point that is killed is begun
 GONE = f"{KILLED}: the process that ran it is gone"
+SILENT = f"{KILLED}: nothing was heard from its host for minutes"
 
 
 def identity(params: Params) -> dict[str, str]:
@@ -72,17 +73,30 @@ def _other(name: str, have: Mapping[str, str], parts: Mapping[str, str]) -> str:
 
 
 def sweep(study: "Study") -> None:
-    """Fails trials that say "running" but whose process on this machine is gone.
+    """Fails trials that say "running" but whose process on this machine is gone, or whose host fell silent.
 
     Call it under the study's lock, which spans a trial's creation: one without its process was cut off there.
     """
     from optuna.trial import TrialState
 
+    silent = set(_silent(study))
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         facts = trial.user_attrs
         here = facts.get("host", machine.host()) == machine.host()
         if here and not machine.process_lives(facts.get("process", "")):
             fail(study, trial, GONE)
+        elif trial._trial_id in silent:
+            fail(study, trial, SILENT)
+
+
+def _silent(study: "Study") -> list[int]:
+    """Trials that run and whose heart stopped; those of other hosts, where the storage keeps heartbeats."""
+    from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
+
+    storage = study._storage
+    if isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage):
+        return storage._get_stale_trial_ids(study._study_id)
+    return []
 
 
 def fail(study: "Study", trial: "FrozenTrial", reason: str) -> None:

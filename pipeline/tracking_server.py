@@ -25,6 +25,12 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+# What MLflow's errors have in them, and what that means.
+SIGNS = {
+    "Max retries": "host unreachable or cut off",
+    "error code 401": "user or password refused: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "Invalid Host header": "it does not answer to this host name: the server's --allowed-hosts must have it",
+}
 
 
 class Away(Exception):
@@ -51,8 +57,8 @@ def reachable() -> Iterator[None]:
         with nullcontext() if tracking_uri().startswith("http") else signals.held():
             yield
     except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
-        reason = "host unreachable or cut off" if "Max retries" in str(error) else one_line(error)[:200]
-        raise Away(reason) from error
+        known = (told for sign, told in SIGNS.items() if sign in str(error))
+        raise Away(next(known, one_line(error)[:200])) from error
 
 
 def connect() -> "MlflowClient":

@@ -130,7 +130,7 @@ def mlflow_server(folder: Path, port: int, backend: str | None = None) -> Iterat
             command, env=os.environ | quiet, cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}", server, folder / "server.log")
+        wait_until_healthy(f"http://127.0.0.1:{port}", server, folder / "server.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
@@ -141,7 +141,7 @@ def mlflow_server(folder: Path, port: int, backend: str | None = None) -> Iterat
             server.wait()
 
 
-def _wait_until_healthy(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_until_healthy(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
     for _ in range(300):
         assert server.poll() is None, log.read_text()
         try:

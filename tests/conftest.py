@@ -22,7 +22,13 @@ COPIED = ("params.yaml", "dvc.yaml", "requirements.lock", "presets", "pipeline")
 OF_A_FOLDER = {"folder", "vgg16-transfer"}  # presets that need a dataset.path
 # Tests that CI may skip, each with its reason; any other skip fails a run with REPROLENS_NO_SKIPS set.
 ALLOWED_SKIPS: dict[str, str] = {}
+# Begun before all others, so that no worker is left with one of them at the end: together most of the suite's time.
+LONGEST = ("test_end_to_end", "test_retrain", "test_tune", "test_tuning", "test_transfer", "test_training")
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

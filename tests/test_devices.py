@@ -40,6 +40,7 @@ def trained(*names: str) -> tuple[int, list[dict[str, float]]]:
     return seen, history
 
 
+@pytest.mark.slow
 def test_two_devices_make_the_training_of_one() -> None:
     (one, alone), (two, shared) = trained(), trained("CPU:0", "CPU:1")
     assert (one, two) == (1, 2)

@@ -6,11 +6,13 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline import machine, space, study
 from pipeline.errors import UserError
 from pipeline.params import Params
+from pipeline.study_storage import open_storage
 
 Make = Callable[..., Params]
 SPACE = "tune.space={model.dropout: {low: 0.0, high: 0.5}, train.optimizer: [adam, adamw]}"
@@ -22,7 +24,7 @@ def empty(tmp_path: Path) -> optuna.Study:
     return optuna.create_study(storage=f"sqlite:///{tmp_path / 'study.db'}", study_name="s", direction="maximize")
 
 
-def add(opened: optuna.Study, state: TrialState, point: int = 1, value: float | None = None, **facts: Any) -> None:
+def add(opened: optuna.Study, state: TrialState, point: int = 1, value: float | None = None, **facts: Any) -> int:
     trial = optuna.trial.create_trial(
         state=state,
         value=value,
@@ -31,6 +33,7 @@ def add(opened: optuna.Study, state: TrialState, point: int = 1, value: float | 
         user_attrs={"point": point, "params": {"model.dropout": 0.1 * point}, **facts},
     )
     opened.add_trial(trial)
+    return opened.trials[-1]._trial_id
 
 
 def waiting(opened: optuna.Study) -> list[FrozenTrial]:
@@ -97,6 +100,23 @@ def test_running_trials_of_dead_processes_fail_and_others_go_on(empty: optuna.St
     states = [trial.state for trial in empty.trials]
     assert states == [TrialState.RUNNING, TrialState.FAIL, TrialState.RUNNING, TrialState.FAIL]
     assert empty.trials[1].user_attrs["reason"] == "killed: the process that ran it is gone"
+
+
+def test_a_trial_of_a_host_that_fell_silent_fails_and_is_queued_again(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+    opened = optuna.create_study(storage=storage)
+    for point, seconds_ago in enumerate((301, 10), 1):
+        number = add(opened, TrialState.RUNNING, point, host="elsewhere", process="1@1.00")
+        RDBStorage.record_heartbeat(storage, number)  # the heart of another process
+        with storage.engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE trial_heartbeats SET heartbeat = datetime('now', '-{seconds_ago} seconds') "
+                f"WHERE trial_id = {number}"
+            )
+    study.sweep(opened)
+    study.requeue(opened)
+    assert [trial.state.name for trial in opened.trials] == ["FAIL", "RUNNING", "WAITING"]
+    assert opened.trials[0].user_attrs["reason"] == "killed: nothing was heard from its host for minutes"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def track() -> list[str]:
             tracking.close_dead_runs(client)
     except tracking_server.Away as error:
         raise UserError(
-            f"MLflow at {tracking_server.tracking_uri()} is away ({error}). Start it, then run this again"
+            f"MLflow at {tracking_server.tracking_uri()} is away ({error}): run this again once that is mended"
         ) from error
     return [*(journal.events("start")[-1]["name"] for journal in waiting), *studies]
 
