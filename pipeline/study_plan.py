@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline import machine, objectives, paths, pruning, record, space, study, suggest
-from pipeline.attempt import Lock
+from pipeline.attempt import Lock, Observer, Work
 from pipeline.params import Params
 from pipeline.space import Space
 from pipeline.study_hosts import refuse_other_hosts
 from pipeline.study_lock import study_lock
+from pipeline.trainer import Trainer
 from pipeline.tune_params import Range
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class Wishes:
     """What the command line says; None: what `params.yaml` says, or the default.
 
-    `timeout` is in seconds; `winner` the number of the trial to apply instead of the best one.
+    `timeout` is in seconds; `winner` the number of the trial to apply instead of the best one; `on` a Ray cluster, of
+    which each worker takes `cpus` and `gpus`, and on which a lost one begins anew so often.
     """
 
     trials: int | None = None
@@ -33,6 +35,10 @@ class Wishes:
     storage: str | None = None
     apply: bool = False
     winner: int | None = None
+    on: str | None = None
+    cpus: float | None = None
+    gpus: float = 0.0
+    retries: int = 3
 
 
 class Plan:
@@ -73,6 +79,19 @@ class Plan:
             study.begin(opened, self.parts, facts, self.space)
             refuse_other_hosts(self.storage, self.name, machine.host())
         return opened
+
+    def work(self, trainer: Trainer, observers: tuple[Observer, ...]) -> Work:
+        """What workers in this process share."""
+        return Work(
+            *(self.open, self.new_lock, self.space, self.metrics, self.num_trials),
+            *(trainer, observers, self.logs),
+        )
+
+    def queue_again(self, opened: "Study") -> None:
+        """Queues the trials again whose process is gone."""
+        with held(self.new_lock()):
+            study.sweep(opened)
+            study.requeue(opened)
 
     def settings(self) -> dict[str, str]:
         """How the study searches, for MLflow."""

@@ -121,6 +121,7 @@ def test_the_longest_trial(space: str, epochs: int) -> None:
         (["--trials", "0"], "Invalid value for '--trials': 0 is not in the range x>=1"),
         (["--timeout", "soon"], "'soon' is not a valid float"),
         (["--storage", "postgresql://nobody@127.0.0.1:9/none"], "reprolens: error: .*127.0.0.1:9"),
+        (["--on", "ray"], "nodes cannot share a SQLite file: give --storage postgresql"),
         (["--storage", "redis://127.0.0.1"], "reprolens: error: .*redis"),
         (["--storage", "sqlite:////nowhere/at/all.db"], "reprolens: error: .*/nowhere/at"),
     ],

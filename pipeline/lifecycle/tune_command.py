@@ -16,6 +16,18 @@ import click
     envvar="REPROLENS_TUNE_STORAGE",
     help="Where the study is kept: postgresql://... joins several hosts. [default: a SQLite file here]",
 )
+@click.option("--on", metavar="CLUSTER", help="Workers on a Ray cluster: ray, or ray://HOST:PORT. [default: here]")
+@click.option(
+    "--cpus", type=click.FloatRange(min=0.1), help="That a worker takes of a cluster. [default: train.threads]"
+)
+@click.option("--gpus", type=click.FloatRange(min=0), default=0.0, show_default=True, help="The same.")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="How often a worker of a cluster begins anew if its node is lost.",
+)
 @click.option("--apply", is_flag=True, help="Write the winner into params.yaml, and say whether it was luck.")
 @click.option("--winner", type=click.IntRange(min=0), metavar="TRIAL", help="Apply this trial, not the best one.")
 def tune(
@@ -24,6 +36,10 @@ def tune(
     workers: int,
     study: str | None,
     storage: str | None,
+    on: str | None,
+    cpus: float | None,
+    gpus: float,
+    retries: int,
     apply: bool,
     winner: int | None,
 ) -> None:
@@ -32,8 +48,14 @@ def tune(
     Today's params are the first trial. Stopped by Ctrl-C, a kill or the end of the time, the same command goes on.
 
     For example: reprolens tune --trials 40 --workers 2 --apply
+
+    On a cluster: reprolens tune --on ray://HOST:10001 --storage postgresql://... --workers 16 --gpus 0.5
     """
     from pipeline.lifecycle.tune import tune as search
     from pipeline.study_plan import Wishes
 
-    click.echo(search(Wishes(trials, timeout, workers, study, storage, apply or winner is not None, winner)))
+    wishes = Wishes(
+        *(trials, timeout, workers, study, storage, apply or winner is not None, winner),
+        *(on, cpus, gpus, retries),
+    )
+    click.echo(search(wishes))
