@@ -96,6 +96,7 @@ class RayWorkers:
         self.error: BaseException | None = None
         self.exhausted = 0
         self.tasks: list[Any] = []
+        self.num_left = 0  # workers that were not lost
 
     def start(self, num_workers: int) -> None:
         """Sends the bundle and the workers; those for whom there is no room yet wait for it."""
@@ -108,6 +109,7 @@ class RayWorkers:
         share = self.share
         task = ray.remote(num_cpus=share.cpus, num_gpus=share.gpus, max_retries=share.retries)(ray_node.work)
         sent = ray.put(np.memmap(self.bundle, np.uint8, "r").view(np.ndarray))
+        self.num_left = num_workers
         self.tasks = [task.remote(sent, self.digest, self.words, self.environment) for _ in range(num_workers)]
 
     def _warn_of_small_nodes(self, nodes: list[dict[str, Any]]) -> None:
@@ -136,13 +138,22 @@ class RayWorkers:
         try:
             code, said, complaint = ray.get(task)
         except ray.exceptions.RayError as error:
-            self.error = self.error or UserError(f"a worker on the cluster was lost: {_first_line(error)}")
+            reason = _first_line(getattr(error, "cause", None) or error)  # the cause: what a task raised
+            self._lost(reason)
             return
         if code:
             reason = complaint.removeprefix("cluster_worker: error: ") or f"exit code {code}"
             self.error = self.error or UserError(f"a worker on the cluster: {reason}")
         else:
             self.exhausted = max(self.exhausted, int(said))
+
+    def _lost(self, reason: str) -> None:
+        """One worker fewer; the last one ends the study."""
+        self.num_left -= 1
+        if self.num_left:
+            say(f"tune: a worker on the cluster was lost ({reason}); {self.num_left} go on")
+        else:
+            self.error = self.error or UserError(f"all workers on the cluster were lost, the last one: {reason}")
 
     def stop(self) -> None:
         """Tells all workers to end, and waits until their trials are queued again."""

@@ -157,6 +157,7 @@ def test_a_restored_training_is_tracked_once(finished: Checkout, tmp_path: Path)
     assert len([key for key, _, _ in run["points"] if key == "val/loss"]) == EPOCHS
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path, *SMALL, "train.epochs=5000")
     process = checkout.start("dvc", "repro", PYTHONUNBUFFERED="1")
@@ -192,6 +193,7 @@ def test_a_server_that_is_away_costs_one_warning_and_no_run(tmp_path: Path) -> N
     assert list((tmp_path / "server" / "store").rglob("confusion.png"))
 
 
+@pytest.mark.slow
 def test_one_new_picture_in_a_watched_folder_makes_repro_run(tmp_path: Path) -> None:
     pictures = write_pictures(tmp_path / "my pictures", count=30)
     small = ("train.epochs=1", "model.filters=[4]", "image.size=[12,12]", "evaluate.bootstrap=100")
@@ -202,6 +204,7 @@ def test_one_new_picture_in_a_watched_folder_makes_repro_run(tmp_path: Path) -> 
     assert "Running stage 'download'" in checkout.repro("--dry")
 
 
+@pytest.mark.slow
 def test_another_image_size_alone_makes_other_splits_and_the_old_ones_come_back(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path, "digits")
     for side in (8, 12, 8):

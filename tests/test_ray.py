@@ -179,3 +179,13 @@ def test_what_the_nodes_unpacked_is_gone_when_the_last_worker_has_ended(
     (base,) = place.glob("reprolens-*")
     assert not [item for item in base.iterdir() if item.is_dir()]
     assert len(list(base.glob("*.unpacks"))) == 2
+
+
+def test_without_an_address_a_cluster_of_this_machine_is_started_and_ended(
+    checkout: Checkout, postgres: Server, place: Path
+) -> None:
+    url = postgres.create("ray_local")
+    words = ("--on", "ray", "--cpus", "1", "--trials", "2", "--storage", url)
+    done = checkout.run("reprolens", "tune", *words, RAY_TMPDIR=str(place), TMPDIR=str(place))
+    assert done.returncode == 0 and "trial 1" in done.stdout, done.stdout
+    assert not [one for one in psutil.process_iter() if str(place) in " ".join(_words(one))]

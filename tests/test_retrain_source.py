@@ -38,6 +38,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_picture_that_comes_in_meanwhile_is_taken(graph: Path) -> None:
     dataset = params_of().dataset.model_copy(update={"name": "folder", "path": "source", "watch": "source"})
     retrain_source.take(dataset, Dvc(), again=False)

@@ -126,7 +126,14 @@ def test_without_patience_all_epochs_run_and_the_last_weights_stay(tmp_path: Pat
     assert measured["loss"] == pytest.approx(history[-1]["val_loss"], rel=1e-4)
 
 
-@pytest.mark.parametrize(("optimizer", "schedule"), [("adam", "one-cycle"), ("adamw", "cosine"), ("sgd", "constant")])
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [
+        ("adam", "one-cycle"),
+        pytest.param("adamw", "cosine", marks=pytest.mark.slow),
+        pytest.param("sgd", "constant", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_training_goes_on_bit_exactly(
     tmp_path: Path, make_params: Make, optimizer: str, schedule: str
 ) -> None:

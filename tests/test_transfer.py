@@ -71,6 +71,7 @@ def test_a_frozen_body_stays_as_it_was_and_its_features_are_computed_once(
     assert run(params, tmp_path / "c") == first
 
 
+@pytest.mark.slow
 def test_the_head_comes_first_and_a_kill_changes_nothing(tmp_path: Path, start: Path, make_params: Make) -> None:
     params = make_params(*SETTINGS, *TUNED, f"backbone.weights={start}")
     first = run(params, tmp_path / "a")
@@ -109,9 +110,8 @@ def test_fine_tuning_on_features_is_that_of_the_whole_network(
         assert np.allclose(on_features[name], on_pixels[name], atol=1e-4), name
 
 
-@pytest.mark.parametrize(
-    "more", [pytest.param((), marks=pytest.mark.slow), ("backbone.head_epochs=1", "backbone.normalize=true")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("backbone.head_epochs=1", "backbone.normalize=true")])
 def test_views_are_run_through_the_frozen_layers_once(
     tmp_path: Path, two: Path, make_params: Make, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
 ) -> None:

@@ -187,7 +187,8 @@ def test_two_parents_join_a_study_by_its_address(folder: Path, postgres: Server)
     assert len({trial.user_attrs["process"] for trial in trials}) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(folder: Path, number: signal.Signals) -> None:
     whole, halves = f"sqlite:///{folder / 'whole.db'}", f"sqlite:///{folder / 'halves.db'}"
     edit_yaml(folder / "params.yaml", tune__pruner="halving")
@@ -215,6 +216,7 @@ def test_failures_in_a_row_stop_the_study_with_one_line(folder: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_space_that_is_used_up_ends_the_study(folder: Path) -> None:
     edit_yaml(folder / "params.yaml", tune__space={"model.dropout": [0.0, 0.1, 0.2]})
     url = f"sqlite:///{folder / 'tune.db'}"
