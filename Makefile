@@ -34,7 +34,7 @@ check: dev ## Format, lint, types, architecture, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(PYTEST_ARGS)
 
-slow: dev ## The tests that take minutes: thirty kills and what they must leave alone, studies on PostgreSQL
+slow: dev ## The tests that take minutes: thirty kills, studies on PostgreSQL and Ray, a team's server, retraining whole
 	$(BIN)/python -m pytest -m slow
 
 pictures: dev ## The pictures of the README, made anew (needs Chromium; KEEP=folder keeps the runs)

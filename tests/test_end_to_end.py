@@ -173,6 +173,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in rest
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_costs_one_warning_and_no_run(tmp_path: Path) -> None:
     port = free_port()
     checkout = make_checkout(tmp_path, *SMALL)

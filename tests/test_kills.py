@@ -87,6 +87,7 @@ def test_a_killed_pipeline_ends_the_same(undisturbed: Undisturbed, moment: str) 
     assert ("train: resuming after epoch" in output) == after_first or moment == "epoch   1/"
 
 
+@pytest.mark.slow
 def test_a_killed_run_does_not_stay_running(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path, *PRESET)
     kill_at(checkout, "epoch   3/")

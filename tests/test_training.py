@@ -153,6 +153,7 @@ def test_a_killed_training_goes_on_bit_exactly(
 SMALL = ("model.pooling=average", "train.small_epochs=2", "train.small_scale=0.75")
 
 
+@pytest.mark.slow
 def test_small_images_come_first_and_a_kill_changes_nothing(tmp_path: Path, make_params: Make) -> None:
     chosen = (*SETTINGS, *RICH, "train.optimizer=sgdw", "train.schedule=triangular")
     _, large, _ = train(make_params(*chosen, *SMALL[:1]), tmp_path / "large.npz")
