@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import clone, keep, portable, run_in, spread
+from benchmarks.common import COMMIT, REPOSITORY, RESULTS, clone, keep, portable, run_in, spread
+from pipeline import machine
 
 LOADED = re.compile(r"train: [\d,]+ images to train on")
 EPOCH = re.compile(r"epoch +\d+/\d+ .*val_accuracy (\d\.\d+)")
@@ -76,6 +77,23 @@ def passed(row: dict[str, Any], bar: float) -> float | None:
     return next((seconds for seconds, accuracy in row["epochs"] if accuracy >= bar), None)
 
 
+def cut_off(file: Path, about: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of an earlier call that was cut off, with as many of ours as of theirs.
+
+    Raises:
+        SystemExit: there is none, or it is of something else.
+    """
+    if not file.exists():
+        sys.exit(f"--go-on: there is no {file.relative_to(REPOSITORY)}")
+    earlier = json.loads(file.read_text())
+    here = {**about, "cpu": machine.cpu()}
+    differs = [key for key, value in here.items() if {**earlier, **earlier["measured_on"]}[key] != value]
+    if differs:
+        sys.exit(f"--go-on: {file.relative_to(REPOSITORY)} has another {', '.join(differs)}")
+    count = len(earlier["fast"]) if about["plain_script"] == "none" else len(earlier["plain"])
+    return {side: earlier[side][:count] for side in ("fast", "plain")}
+
+
 def tell(found: dict[str, list[dict[str, Any]]]) -> None:
     for name, rows in found.items():
         if not rows:
@@ -103,6 +121,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split-seeds", action="store_true", help="each seed divides the images, too")
+    parser.add_argument("--go-on", action="store_true", help="begin after the seeds that the result file has")
     parser.add_argument("--name", help="of the result file (default: the preset)")
     given = parser.parse_args()
     about = {
@@ -110,20 +129,23 @@ def main() -> None:
         "plain_script": given.plain,
         "overrides": [portable(item) for item in given.overrides],
     }
+    name = f"time_to_accuracy-{given.name or given.preset}"
     found: dict[str, list[dict[str, Any]]] = {"fast": [], "plain": []}
+    if given.go_on:
+        found = cut_off(RESULTS / f"{name}.json", about)
     with clone() as mine, clone() as theirs:
         if given.plain != "none":
             run_in(theirs, "reprolens", "use", given.plain, *given.overrides)
             run_in(theirs, "dvc", "repro", "split")
-        for seed in range(given.seeds):
-            row = ours(mine, given.preset, given.overrides, seed, given.split_seeds)
+        for seed in range(len(found["fast"]), given.seeds):
+            row = {"commit": COMMIT} | ours(mine, given.preset, given.overrides, seed, given.split_seeds)
             found["fast"].append(row)
             print(f"seed {seed}, fast: accuracy {row['accuracy']:.4f}, {row['seconds']:.0f} s", flush=True)
             if given.plain != "none":
                 found["plain"].append(plain(theirs, given.plain, seed))
                 print(f"seed {seed}, plain: {found['plain'][-1]}", flush=True)
                 row["passed"] = passed(row, found["plain"][-1]["accuracy"])
-            keep(f"time_to_accuracy-{given.name or given.preset}", {**about, **found})  # what there is, if cut off
+            keep(name, {**about, **found})  # what there is, if cut off
     tell(found)
 
 
