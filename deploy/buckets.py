@@ -10,10 +10,10 @@ PATIENCE = 60  # seconds for the store to start
 THERE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
-def make(store: "boto3.client", name: str) -> None:
+def make(name: str) -> None:
     """Makes one, unless it is there."""
     try:
-        store.create_bucket(Bucket=name)
+        boto3.client("s3").create_bucket(Bucket=name)
     except ClientError as error:
         if error.response["Error"]["Code"] not in THERE:
             raise
@@ -24,7 +24,7 @@ def main() -> None:
     while True:
         try:
             for name in sys.argv[1:]:
-                make(boto3.client("s3"), name)
+                make(name)
             return
         except EndpointConnectionError as error:
             if time.monotonic() > deadline:

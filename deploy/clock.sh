@@ -6,12 +6,18 @@ set -u
 every=$1
 shift
 child=
-trap 'kill -TERM $child 2>/dev/null; wait $child; exit 0' TERM INT
+end() { # the whole group: the script, and retraining below it, which takes its time
+  kill -s TERM -- "-$child" 2>/dev/null
+  wait "$child"
+  while kill -s 0 -- "-$child" 2>/dev/null; do sleep 0.2; done
+  exit 0
+}
+trap end TERM INT
 while :; do
-  "$(dirname "$0")/scheduled.sh" "$@" &
+  setsid "$(dirname "$0")/scheduled.sh" "$@" &
   child=$!
-  wait $child
-  sleep "$every" &
+  wait "$child"
+  setsid sleep "$every" &
   child=$!
-  wait $child
+  wait "$child"
 done

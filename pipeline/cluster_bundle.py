@@ -17,7 +17,7 @@ CODE = Path("pipeline")
 def pack(params: Params, target: Path) -> str:
     """Writes the tar; returns its SHA-256. The same contents are the same bytes."""
     with tarfile.open(target, "w") as tar:
-        for name, file in sorted(_files(params)):
+        for name, file in sorted(set(_files(params))):
             tar.add(file, name, filter=_plain)
     return file_digest(target)
 

@@ -25,8 +25,8 @@ class Share:
     """What one worker takes of a cluster, and how often it begins anew if its node is lost."""
 
     cpus: float
-    gpus: float = 0.0
-    retries: int = 3
+    gpus: float
+    retries: int
 
 
 @contextmanager
@@ -40,7 +40,6 @@ def connected(on: str) -> Iterator[None]:
     if address == "local":
         os.environ.setdefault(LOOPBACK, "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError:

@@ -51,7 +51,9 @@ def splits(workspace: Path) -> Path:
 
 def names_in(tar: Path) -> set[str]:
     with tarfile.open(tar) as opened:
-        return set(opened.getnames())
+        names = opened.getnames()
+    assert len(names) == len(set(names)), "each file once"
+    return set(names)
 
 
 def test_the_bundle_has_what_trials_read_but_no_test_image(

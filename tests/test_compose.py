@@ -129,12 +129,12 @@ def predicted(shared: Team, image: Checkout) -> str:
 class Colleague:
     """A clone of a repository whose runs go to the team's server, and whose data to its store."""
 
-    def __init__(self, shared: Team, checkout: Checkout, user: str = "admin", password: str = "") -> None:
+    def __init__(self, shared: Team, checkout: Checkout, password: str = "") -> None:
         self.checkout = checkout
         given = shared.environment("trainer")
         kept = ("MLFLOW_TRACKING_URI", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
         self.environment = {name: given[name] for name in (*kept, "AWS_DEFAULT_REGION", "NO_PROXY")}
-        self.environment["MLFLOW_TRACKING_USERNAME"] = user
+        self.environment["MLFLOW_TRACKING_USERNAME"] = given["MLFLOW_TRACKING_USERNAME"]
         self.environment["MLFLOW_TRACKING_PASSWORD"] = password or SECRETS["MLFLOW_PASSWORD"]
 
     def run(self, *words: str, code: int = 0, **environment: str) -> str:

@@ -276,6 +276,15 @@ def test_the_clock_runs_again_and_again_until_it_is_told_to_end(tmp_path: Path) 
     assert "say deploy/clock.sh SECONDS" in run(tmp_path / "deploy/clock.sh").stderr
 
 
+def test_the_clock_waits_until_retraining_has_ended_tidily(tmp_path: Path) -> None:
+    stand_in(tmp_path, "trap 'sleep 1; touch tidy; exit 143' TERM; echo begun; while :; do sleep 0.1; done")
+    command = [str(tmp_path / "deploy/clock.sh"), "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as clock:
+        assert clock.stdout and clock.stdout.readline() == "begun\n"
+        clock.terminate()
+        assert clock.wait(20) == 0 and (tmp_path / "tidy").exists()
+
+
 def test_chroot_says_what_it_cannot_do(tmp_path: Path) -> None:
     script = DEPLOY / "chroot.sh"
     assert "say `deploy/chroot.sh build FOLDER`" in run(script).stderr
