@@ -77,8 +77,8 @@ def passed(row: dict[str, Any], bar: float) -> float | None:
     return next((seconds for seconds, accuracy in row["epochs"] if accuracy >= bar), None)
 
 
-def cut_off(file: Path, about: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of an earlier call that was cut off, with as many of ours as of theirs.
+def earlier_rows(file: Path, about: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of an earlier call, of ours and of theirs.
 
     Raises:
         SystemExit: there is none, or it is of something else.
@@ -90,8 +90,7 @@ def cut_off(file: Path, about: dict[str, Any]) -> dict[str, list[dict[str, Any]]
     differs = [key for key, value in here.items() if {**earlier, **earlier["measured_on"]}[key] != value]
     if differs:
         sys.exit(f"--go-on: {file.relative_to(REPOSITORY)} has another {', '.join(differs)}")
-    count = len(earlier["fast"]) if about["plain_script"] == "none" else len(earlier["plain"])
-    return {side: earlier[side][:count] for side in ("fast", "plain")}
+    return {side: earlier[side] for side in ("fast", "plain")}
 
 
 def tell(found: dict[str, list[dict[str, Any]]]) -> None:
@@ -120,10 +119,12 @@ def main() -> None:
     parser.add_argument("plain", help="a course notebook's network, as in cifar10-deep; none: ours alone")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--plain-seeds", type=int, help="of the plain script, if it takes too long (default: --seeds)")
     parser.add_argument("--split-seeds", action="store_true", help="each seed divides the images, too")
     parser.add_argument("--go-on", action="store_true", help="begin after the seeds that the result file has")
     parser.add_argument("--name", help="of the result file (default: the preset)")
     given = parser.parse_args()
+    given.plain_seeds = given.seeds if given.plain_seeds is None else given.plain_seeds
     about = {
         "preset": given.preset,
         "plain_script": given.plain,
@@ -132,7 +133,7 @@ def main() -> None:
     name = f"time_to_accuracy-{given.name or given.preset}"
     found: dict[str, list[dict[str, Any]]] = {"fast": [], "plain": []}
     if given.go_on:
-        found = cut_off(RESULTS / f"{name}.json", about)
+        found = earlier_rows(RESULTS / f"{name}.json", about)
     with clone() as mine, clone() as theirs:
         if given.plain != "none":
             run_in(theirs, "reprolens", "use", given.plain, *given.overrides)
@@ -141,9 +142,10 @@ def main() -> None:
             row = {"commit": COMMIT} | ours(mine, given.preset, given.overrides, seed, given.split_seeds)
             found["fast"].append(row)
             print(f"seed {seed}, fast: accuracy {row['accuracy']:.4f}, {row['seconds']:.0f} s", flush=True)
-            if given.plain != "none":
+            if given.plain != "none" and seed < given.plain_seeds:
                 found["plain"].append(plain(theirs, given.plain, seed))
                 print(f"seed {seed}, plain: {found['plain'][-1]}", flush=True)
+            if found["plain"]:
                 row["passed"] = passed(row, found["plain"][-1]["accuracy"])
             keep(name, {**about, **found})  # what there is, if cut off
     tell(found)
