@@ -22,7 +22,8 @@ SPEED_HEAD = "| what | ours | the other | ratio of medians |\n|---|---|---|---|"
 def row(result: dict[str, Any]) -> str:
     """One line of the table."""
     ours, theirs = result["fast"], result["plain"]
-    cells = [f"`{result['preset']}`", str(len(ours)), _mean(ours), _median(ours)]
+    seeds = f"{len(ours)}, its {len(theirs)}" if theirs and len(theirs) != len(ours) else str(len(ours))
+    cells = [f"`{result['preset']}`", seeds, _mean(ours), _median(ours)]
     if theirs:
         ratios = [_middle(ours, key) / _middle(theirs, key) for key in ("seconds", "mib")]
         cells += [f"`{result['plain_script']}`", _mean(theirs), _median(theirs), *(f"{ratio:.2f}" for ratio in ratios)]
@@ -57,7 +58,12 @@ def table(results: Path) -> str:
 def speed(results: Path) -> str:
     """All lines of what was measured besides the presets, between the marks."""
     made = []
-    for name, lines in (("overhead", _overhead), ("input", _input), ("scale", _scale)):
+    for name, lines in (
+        ("overhead", _overhead),
+        ("input", _input),
+        ("scale", _scale),
+        ("serving-throughput", _serving),
+    ):
         if (file := results / f"{name}.json").exists():
             made += lines(json.loads(file.read_text()))
     for file in sorted(results.glob("roofline-*.json")):
@@ -90,6 +96,19 @@ def _input(result: dict[str, Any]) -> list[str]:
             *(rate[kind] for kind in ("ours", "generator")),
             f"{ratios['generator']:.1f}",
         ),
+    ]
+
+
+def _serving(result: dict[str, Any]) -> list[str]:
+    rate = {side: f"{statistics.median(rates):,.0f}" for side, rates in result["requests_per_second"].items()}
+    return [
+        _line(
+            f"requests a second, a picture each, as {form}; `mlflow models serve` of the Keras flavour, as arrays",
+            rate[f"ours, {form}"],
+            rate["mlflow, arrays"],
+            f"{result['ratios'][f'ours, {form}']:.1f}",
+        )
+        for form in ("base64", "arrays")
     ]
 
 

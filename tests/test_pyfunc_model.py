@@ -3,9 +3,13 @@
 import base64
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,30 +106,67 @@ def test_the_keras_flavour_opens_it_as_before(logged: Path) -> None:
     np.testing.assert_allclose(model.predict(pixels, verbose=0), expected, atol=1e-6)
 
 
+@contextmanager
+def serving(folder: Path, port: int, *command: str, **environment: str) -> Iterator[str]:
+    """The address of a server that is started in a folder and answers."""
+    given = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment}
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder, env=given, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for(address, 180)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def assert_answers_pictures_and_refuses_others(address: str) -> None:
+    coded = base64.b64encode(picture(20)).decode()
+    good = {"dataframe_records": [{"picture": coded}, {"picture": [[220] * 8] * 8}]}
+    response = requests.post(f"{address}/invocations", json=good, timeout=60)
+    assert [row["label"] for row in response.json()["predictions"]] == ["dark", "light"]
+    bad = requests.post(f"{address}/invocations", json={"inputs": [{"picture": "?"}]}, timeout=60)
+    assert bad.status_code == 400 and "picture 0: the text is no base64" in bad.text
+
+
+def before(programs: Path) -> str:
+    """The search path with a folder in front: MLflow starts pip and uvicorn by their names."""
+    return f"{programs}{os.pathsep}{os.environ['PATH']}"
+
+
 @pytest.mark.slow
 def test_mlflows_own_server_answers_pictures_and_refuses_others(logged: Path, tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(logged), "--env-manager", "local"]
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it starts uvicorn by its name
-    environment = {**os.environ, "PATH": programs, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (tmp_path / "log").open("w") as log:
-        served = subprocess.Popen(
-            [*command, "--port", str(port), "--host", "127.0.0.1"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_for(address, 180)
-            good = {
-                "dataframe_records": [{"picture": base64.b64encode(picture(20)).decode()}, {"picture": [[220] * 8] * 8}]
-            }
-            response = requests.post(f"{address}/invocations", json=good, timeout=60)
-            assert [row["label"] for row in response.json()["predictions"]] == ["dark", "light"]
-            bad = requests.post(f"{address}/invocations", json={"inputs": [{"picture": "?"}]}, timeout=60)
-            assert bad.status_code == 400 and "picture 0: the text is no base64" in bad.text
-        finally:
-            served.terminate()
-            served.wait(30)
+    command += ["--port", str(port), "--host", "127.0.0.1"]
+    with serving(tmp_path, port, *command, PATH=before(Path(sys.executable).parent)) as address:
+        assert_answers_pictures_and_refuses_others(address)
+
+
+@pytest.mark.slow
+def test_the_steps_of_an_image_that_mlflow_builds_make_a_server(logged: Path, tmp_path: Path) -> None:
+    """In an environment with nothing in it, in the place of the image of Python that they begin with."""
+    words = [sys.executable, "-m", "mlflow", "models", "generate-dockerfile", "-m", str(logged)]
+    subprocess.run([*words, "--output-directory", "image"], cwd=tmp_path, check=True)
+    image = tmp_path / "image"
+    text = (image / "Dockerfile").read_text()
+    assert re.search(rf"^FROM python:{sys.version_info.major}\.{sys.version_info.minor}", text, re.M)
+    copied, place = re.findall(r"^COPY (\S+) (/opt/ml/model)", text, re.M)[0]
+    model, port = str(image / copied), free_port()
+    venv.create(tmp_path / "python", with_pip=True)
+    environment = {"PATH": before(tmp_path / "python" / "bin"), "PYTHONNOUSERSITE": "1"}
+    steps = [step.replace(place, model) for step in re.findall(r"^RUN ((?:pip|python) .*)", text, re.M)]
+    assert len(steps) == 2, text
+    for step in steps:
+        subprocess.run(step, shell=True, cwd=image, env={**os.environ, **environment}, check=True)
+    # The entry point; its constants say where the model lies, and the port inside the image.
+    _, flag, code = json.loads(re.findall(r"^ENTRYPOINT (.*)", text, re.M)[0])
+    set_up = f"; C.MODEL_PATH, C.DEFAULT_INFERENCE_SERVER_PORT = {model!r}, {port}; C._serve("
+    command = ["python", flag, code.replace(place, model).replace("; C._serve(", set_up)]
+    assert set_up in command[-1], code
+    for name, value in (pair.split("=") for pair in re.findall(r"^ENV (\S+=\S+)", text, re.M)):
+        environment[name] = shlex.split(value)[0]
+    environment |= {"DISABLE_NGINX": "true", "MLFLOW_MODELS_WORKERS": "1"}
+    with serving(tmp_path, port, *command, **environment) as address:
+        assert_answers_pictures_and_refuses_others(address)
