@@ -17,6 +17,7 @@ from pipeline.progress import say
 FORMS = "give ray (RAY_ADDRESS, or a cluster of this machine alone) or ray://HOST:PORT"
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: Ray's servers take 127.0.0.1, as they do by default on these
 ANSWERS = 10.0  # seconds
+TRIES = 3  # to connect to a cluster that is too busy to answer in the time that Ray gives it
 LEAVES = ray_node.LEAVES + 15.0  # seconds until workers that are told to end are left alone
 
 
@@ -45,13 +46,26 @@ def connected(on: str) -> Iterator[None]:
     except ImportError:
         raise UserError("--on ray: Ray is not installed: `make ray` does it") from None
     try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        _reach(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"--on {on}: {_first_line(error)}") from error
+        raise UserError(f"--on {on}: {_told(error)}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str | None) -> None:
+    import ray
+
+    for left in reversed(range(TRIES)):
+        try:
+            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            return
+        except ConnectionAbortedError:  # the cluster answered, but did not get its end of the connection ready
+            if not left:
+                raise
+            ray.shutdown()
 
 
 def _parse(on: str) -> str | None:
@@ -137,7 +151,7 @@ class RayWorkers:
         try:
             code, said, complaint = ray.get(task)
         except ray.exceptions.RayError as error:
-            reason = _first_line(getattr(error, "cause", None) or error)  # the cause: what a task raised
+            reason = _told(getattr(error, "cause", None) or error)  # the cause: what a task raised
             self._lost(reason)
             return
         if code:
@@ -165,5 +179,9 @@ class RayWorkers:
         self.tasks = []
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _told(error: BaseException) -> str:
+    """In one line; of a traceback that the cluster sends, its last."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]

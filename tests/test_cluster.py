@@ -1,6 +1,7 @@
 """What goes to a cluster and comes back, without a cluster; `test_ray` has a real one."""
 
 import os
+import socket
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,27 @@ def test_a_cluster_that_is_none_costs_one_line(on: str, said: str) -> None:
     with pytest.raises(UserError) as refused, connected(on):
         pass
     assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_cluster_too_busy_to_begin_is_asked_again_and_then_told_of_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray gives its own server for a client half a minute to start, whatever else the machine does."""
+    import ray
+
+    answer = "Initialization failure from server:\nTraceback (most recent call last):\n  ...\nRuntimeError: failed\n"
+    asked = []
+
+    def refuse(address: str, **_: Any) -> None:
+        asked.append(address)
+        raise ConnectionAbortedError(answer)
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        on = f"ray://127.0.0.1:{there.getsockname()[1]}"
+        with pytest.raises(UserError) as refused, connected(on):
+            pass
+    assert str(refused.value) == f"--on {on}: RuntimeError: failed" and asked == [on] * 3
 
 
 @pytest.fixture
