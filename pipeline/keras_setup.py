@@ -1,6 +1,7 @@
 """Imports TensorFlow and Keras quietly and makes them deterministic."""
 
 import ctypes
+import gc
 import os
 
 from pipeline.errors import UserError
@@ -38,6 +39,8 @@ def deterministic(seed: int, threads: int) -> None:
     import keras
     import tensorflow as tf
 
+    if not gc.get_freeze_count():
+        gc.freeze()  # what was imported stays: no collection need look at it, and Keras asks for one per network
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     wanted = (threads, threads)
