@@ -102,7 +102,7 @@ def learning_curves(history: "pd.DataFrame") -> "Figure":
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         _light(axes)
-        axes.legend(frameon=False)
+    drawn.legend(*left.get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
     return drawn
 
 

@@ -147,6 +147,7 @@ def test_an_experiment_changes_one_thing(finished: Checkout) -> None:
     assert "drop" in finished.run("dvc", "exp", "show", "--csv").stdout
 
 
+@pytest.mark.slow
 def test_a_restored_training_is_tracked_once(finished: Checkout, tmp_path: Path) -> None:
     store = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'fresh.db'}"}
     for _ in range(2):

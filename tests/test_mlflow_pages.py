@@ -12,7 +12,10 @@ from tests.checkout import free_port, mlflow_server
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-pytestmark = pytest.mark.skipif(bool(browser.missing()), reason=str(browser.missing()))
+pytestmark = [
+    pytest.mark.skipif(bool(browser.missing()), reason=str(browser.missing())),
+    pytest.mark.slow,
+]
 
 # (changes, hex digit of the data, test accuracy)
 DIGITS = [
@@ -96,7 +99,6 @@ def test_the_run_table_says_which_change_helped(pages: dict[str, str], driver: "
     assert column(driver, "tags.`reprolens.changes`")[0] == "model.dropout 0 -> 0.3; train.epochs 40 -> 5"
 
 
-@pytest.mark.slow
 def test_comparing_two_runs_shows_what_differs(pages: dict[str, str], driver: "Chrome") -> None:
     open_page(driver, pages["digits"], len(DIGITS))
     for box in all_of(driver, ".ag-row .ag-selection-checkbox input")[:2]:
@@ -131,7 +133,6 @@ def test_parallel_coordinates_of_ten_runs_have_the_params_that_differ(pages: dic
     assert [label.get_property("textContent") for label in labels] == ["model.dropout", "train.seed", "test/accuracy"]
 
 
-@pytest.mark.slow
 def test_the_description_leads_to_the_view(pages: dict[str, str], driver: "Chrome") -> None:
     driver.get("about:blank")
     driver.get(pages["mnist"].partition("?")[0])

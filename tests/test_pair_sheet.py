@@ -62,10 +62,17 @@ def test_pictures_that_are_missing_are_said_to_be() -> None:
     assert [text.get_text() for axes in drawn.subfigs[1].axes for text in axes.texts] == ["no picture"] * 2
 
 
-@pytest.mark.parametrize("names", [NAMES, [*ODD_NAMES, "long " * 40]])
-@pytest.mark.parametrize(("wrong_a", "wrong_b"), [(set(), set()), ({1}, set()), (set(range(40)), set(range(30, 90)))])
+@pytest.mark.parametrize(
+    ("wrong_a", "wrong_b", "names"),
+    [
+        (set(), set(), NAMES),
+        ({1}, set(), NAMES),
+        ({1}, set(), [*ODD_NAMES, "long " * 40]),
+        (set(range(40)), set(range(30, 90)), [*ODD_NAMES, "long " * 40]),
+    ],
+)
 def test_every_sheet_is_a_png_whose_bytes_repeat(
-    tmp_path: Path, names: list[str], wrong_a: set[int], wrong_b: set[int]
+    tmp_path: Path, wrong_a: set[int], wrong_b: set[int], names: list[str]
 ) -> None:
     for name in ("a.png", "b.png"):
         save(sheet(wrong_a, wrong_b, names), tmp_path / name)

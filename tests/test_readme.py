@@ -25,9 +25,13 @@ def test_a_table_of_the_readme_is_the_one_that_the_results_make(
 
 
 def test_a_row_has_means_with_their_deviation_and_ratios_of_medians() -> None:
-    plain = [{"seconds": 40.0, "mib": 160.0, "accuracy": 0.25}]
-    made = row({"preset": "fast", "plain_script": "slow", "fast": ROWS, "plain": plain})
-    assert made == "| `fast` | 2 | 0.6000 ± 0.1414 | 20 (10 to 30) | `slow` | 0.2500 | 40 | 0.50 | 0.50 |"
+    result: dict[str, Any] = {"preset": "fast", "plain_script": "slow", "fast": ROWS}
+    once = {"seconds": 40.0, "mib": 160.0, "accuracy": 0.25}
+    ours = "0.6000 ± 0.1414 | 20 (10 to 30)"
+    of_two = row({**result, "plain": [once, once]})
+    assert of_two == f"| `fast` | 2 | {ours} | `slow` | 0.2500 ± 0.0000 | 40 (40 to 40) | 0.50 | 0.50 |"
+    of_one = row({**result, "plain": [once]})
+    assert of_one == f"| `fast` | 2, its 1 | {ours} | `slow` | 0.2500 | 40 | 0.50 | 0.50 |"
 
 
 def test_a_preset_without_a_notebook_has_no_ratios() -> None:
