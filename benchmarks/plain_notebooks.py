@@ -28,6 +28,7 @@ class System:
     epochs: int = 10
     rescale: bool = True
     augment: bool = False
+    patience: int = 0  # epochs without gain of the loss on the test images before stopping; 0: never
 
 
 def _cifar100_cnn(keras_layers: Any, dropout: Any) -> list[Any]:
@@ -93,7 +94,7 @@ def _flowers_system(layers: Any, rescale: bool = False, augment: bool = False) -
 
 
 SYSTEMS: dict[str, System] = {
-    "cifar100-cnn": System(CIFAR, 100, _cifar100_cnn, epochs=50),  # stopped after four epochs without gain
+    "cifar100-cnn": System(CIFAR, 100, _cifar100_cnn, epochs=50, patience=4),
     "cifar10-ann": System(CIFAR, 10, _cifar10_ann, optimizer="sgd", epochs=5),
     "cifar10-cnn": System(CIFAR, 10, _cifar10_cnn),
     "cifar10-deep": System(CIFAR, 10, _cifar10_deep, batch_size=64, epochs=30),
@@ -145,14 +146,16 @@ def train(name: str, seed: int, folder: Path) -> float:
     images, labels = np.concatenate([train_images, val_images]), np.concatenate([train_labels, val_labels])
     test = arrays("test")
     model = build(name)
+    stopping = [keras.callbacks.EarlyStopping("val_loss", patience=system.patience)] if system.patience else []
+    given: dict[str, Any] = {"epochs": system.epochs, "validation_data": test, "callbacks": stopping, "verbose": 2}
     if system.augment:
         changes = tf.keras.preprocessing.image.ImageDataGenerator(
             horizontal_flip=True, rotation_range=0.2, height_shift_range=0.2
         )
         batches = changes.flow(images, labels, batch_size=system.batch_size, seed=seed)
-        model.fit(batches, epochs=system.epochs, validation_data=test, verbose=2)
+        model.fit(batches, **given)
     else:
-        model.fit(images, labels, batch_size=system.batch_size, epochs=system.epochs, validation_data=test, verbose=2)
+        model.fit(images, labels, batch_size=system.batch_size, **given)
     return float(model.evaluate(*test, verbose=0)[1])
 
 

@@ -138,16 +138,19 @@ def main() -> None:
         if given.plain != "none":
             run_in(theirs, "reprolens", "use", given.plain, *given.overrides)
             run_in(theirs, "dvc", "repro", "split")
-        for seed in range(len(found["fast"]), given.seeds):
-            row = {"commit": COMMIT} | ours(mine, given.preset, given.overrides, seed, given.split_seeds)
-            found["fast"].append(row)
-            print(f"seed {seed}, fast: accuracy {row['accuracy']:.4f}, {row['seconds']:.0f} s", flush=True)
-            if given.plain != "none" and seed < given.plain_seeds:
+        for seed in range(given.seeds):
+            if seed == len(found["fast"]):
+                row = {"commit": COMMIT} | ours(mine, given.preset, given.overrides, seed, given.split_seeds)
+                found["fast"].append(row)
+                print(f"seed {seed}, fast: accuracy {row['accuracy']:.4f}, {row['seconds']:.0f} s", flush=True)
+                keep(name, {**about, **found})  # what there is, if cut off
+            if given.plain != "none" and len(found["plain"]) <= seed < given.plain_seeds:
                 found["plain"].append(plain(theirs, given.plain, seed))
                 print(f"seed {seed}, plain: {found['plain'][-1]}", flush=True)
             if found["plain"]:
-                row["passed"] = passed(row, found["plain"][-1]["accuracy"])
-            keep(name, {**about, **found})  # what there is, if cut off
+                end = found["plain"][min(seed, len(found["plain"]) - 1)]["accuracy"]
+                found["fast"][seed]["passed"] = passed(found["fast"][seed], end)
+            keep(name, {**about, **found})
     tell(found)
 
 
