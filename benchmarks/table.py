@@ -9,7 +9,7 @@ from benchmarks.common import REPOSITORY, RESULTS
 from pipeline.files import write_text
 
 BEGINS, ENDS = "<!-- fast presets: python -m benchmarks.table -->", "<!-- end of fast presets -->"
-PRESETS = ("digits-fast", "mnist-fast", "cifar10-fast", "flowers-fast")
+PRESETS = ("digits-fast", "mnist-fast", "cifar10-fast", "cifar100-fast", "flowers-fast")
 HEAD = (
     "| preset | seeds | test accuracy | seconds of training | against the notebook's plain script | its accuracy "
     "| its seconds | time, ours / its | peak memory, ours / its |\n|---|---|---|---|---|---|---|---|---|"
