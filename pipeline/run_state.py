@@ -85,15 +85,13 @@ def add_points(client: "MlflowClient", state: RunState, points: Sequence[Point])
 
 def add_facts(client: "MlflowClient", state: RunState, params: Mapping[str, Any], tags: Mapping[str, str]) -> None:
     """Adds missing params, which stay for ever in MLflow as who is first writes them, and sets tags that differ."""
-    from mlflow.exceptions import MlflowException
-
     new = {name: str(value) for name, value in params.items() if name not in state.params}
     other = {name: value for name, value in tags.items() if state.tags.get(name) != value}
     while new or other:
         try:
             tracking.log_facts(client, state.run_id, new, other)
             break
-        except MlflowException:
+        except Exception:
             # Another process may have been first with some of them, and MLflow takes none twice.
             state.params = read(client, state.run_id).params
             left = {name: value for name, value in new.items() if name not in state.params}
